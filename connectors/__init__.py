@@ -1,0 +1,1 @@
+"""What speaks to the platforms: one package each, and the vocabulary that they share."""

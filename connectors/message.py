@@ -1,0 +1,313 @@
+"""The one vocabulary between platforms and the rest: inbound events, outgoing messages, what a channel can show.
+
+A platform package turns its webhooks into these events (``parse``) and these messages into its requests (``render``).
+Everything here is plain data: frozen, comparable, JSON in and out, no Rasa and no database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+Json: TypeAlias = Any
+ChannelCode = Literal["WA", "IG", "FB", "EMAIL", "TT"]
+
+# What a customer's message can be besides text. `unknown` is the explicit "something we cannot name".
+Kind = Literal[
+    "text", "image", "video", "audio", "file", "sticker", "location", "share", "story_reply", "story_mention", "product",
+    "contact", "unknown",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """One customer on one of our accounts.
+
+    ``account`` is our Page, Instagram account, number or mailbox; ``user`` the id that the platform gives the customer
+    for that account (IGSID, PSID, chat id, mail address).
+    """
+
+    channel: ChannelCode
+    account: str
+    user: str
+
+    @property
+    def key(self) -> str:
+        """Rasa's ``sender_id``: ``ig:<account>:<user>``. Two accounts with one user id never mix."""
+        return f"{self.channel.lower()}:{self.account}:{self.user}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """One thing that came with a message. ``url`` may be missing, relative or expired: never fetch it unchecked."""
+
+    kind: Kind
+    url: str | None = None
+    title: str | None = None
+    data: dict[str, Json] = field(default_factory=dict)
+
+
+# --- inbound -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every inbound event carries.
+
+    ``key`` is unique per platform event: the same delivery again has the same key (reference/meta.md §1.4).
+    ``address`` is None only where the platform names no customer. ``timestamp`` is the platform's, aware UTC.
+    ``raw`` is the untouched item, out of equality and repr.
+    """
+
+    key: str
+    address: Address | None
+    timestamp: datetime
+    raw: Json = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound(Event):
+    """A customer said something: the bot owes a turn.
+
+    ``payload`` is what a tapped button or quick reply carries; ``title`` its words. ``standby``: another app holds the
+    thread, record it and stay silent. ``opens_window`` in seconds: how long the platform lets us answer freely.
+    """
+
+    platform_id: str | None
+    kind: Kind = "text"
+    text: str | None = None
+    payload: str | None = None
+    title: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    reply_to: str | None = None
+    referral: dict[str, Json] | None = None
+    standby: bool = False
+    opens_window: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Echo(Event):
+    """Our account said something: we, a person on the staff, or another app.
+
+    ``reference`` is what we passed along when we sent it (Messenger's ``metadata``), where the platform returns it;
+    ``own_app`` is True/False where the platform tells which app wrote it, else None.
+    """
+
+    platform_id: str | None
+    kind: Kind = "text"
+    text: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    reference: str | None = None
+    own_app: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt(Event):
+    """What we sent was delivered or read: by ids, or all up to ``watermark``."""
+
+    status: Literal["delivered", "read", "failed"]
+    platform_ids: tuple[str, ...] = ()
+    watermark: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit(Event):
+    """A customer changed a message. Not a new turn."""
+
+    platform_id: str
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsend(Event):
+    """A customer took a message back: its stored content must go (reference/meta.md §2.3)."""
+
+    platform_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control(Event):
+    """Who holds the thread changed: ``bot`` may speak again, or ``other`` (a person or another app) holds it."""
+
+    holder: Literal["bot", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact(Event):
+    """Something worth keeping that asks for no answer: reaction, referral, opt-in, policy notice, comment, test event…
+
+    ``opens_window``: seconds, where the fact lets us write to the customer (a reaction does, reference/meta.md §3.2).
+    """
+
+    name: str
+    data: dict[str, Json] = field(default_factory=dict)
+    opens_window: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsupported(Event):
+    """An item we do not understand: stored and counted, never dropped, never answered."""
+
+    reason: str
+
+
+AnyEvent: TypeAlias = Inbound | Echo | Receipt | Edit | Unsend | Control | Fact | Unsupported
+
+
+def event_to_json(event: AnyEvent) -> dict[str, Json]:
+    """The event as ``omnicrm_receive`` takes it: its fields plus ``type``, in lower case, and times in ISO 8601."""
+    document = {name: getattr(event, name) for name in event.__dataclass_fields__}
+    document["type"] = type(event).__name__.lower()
+    document["address"] = None if event.address is None else {**asdict(event.address), "key": event.address.key}
+    document["attachments"] = [asdict(a) for a in document.get("attachments", ())]
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in document.items()}
+
+
+# --- outgoing ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """A choice. ``payload`` comes back when it is tapped; ``url`` opens instead."""
+
+    title: str
+    payload: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One card of a carousel."""
+
+    title: str
+    subtitle: str | None = None
+    image_url: str | None = None
+    url: str | None = None
+    buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """A file by public HTTPS address."""
+
+    kind: Literal["image", "video", "audio", "file"]
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One message of ours. After ``connectors.fit.fit`` it is exactly one request of its channel.
+
+    ``buttons`` stay in the chat, ``quick_replies`` go with the next message. ``choices`` are the buttons that had to be
+    written as numbered lines: the customer answers with the number or the words.
+    """
+
+    text: str | None = None
+    buttons: tuple[Button, ...] = ()
+    quick_replies: tuple[Button, ...] = ()
+    cards: tuple[Card, ...] = ()
+    media: Media | None = None
+    choices: tuple[Button, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        """A JSON object without empty fields."""
+        return {k: v for k, v in asdict(self).items() if v}
+
+    @staticmethod
+    def from_json(document: dict[str, Json]) -> Outgoing:
+        """The inverse of ``to_json``."""
+
+        def buttons(items: list[Json] | None) -> tuple[Button, ...]:
+            return tuple(Button(**item) for item in items or ())
+
+        return Outgoing(
+            text=document.get("text"),
+            buttons=buttons(document.get("buttons")),
+            quick_replies=buttons(document.get("quick_replies")),
+            cards=tuple(Card(**{**c, "buttons": buttons(c.get("buttons"))}) for c in document.get("cards") or ()),
+            media=Media(**document["media"]) if document.get("media") else None,
+            choices=buttons(document.get("choices")),
+        )
+
+    def payloads(self) -> list[str]:
+        """Every payload that this message lets the customer send back."""
+        buttons = [*self.buttons, *self.quick_replies, *self.choices, *(b for c in self.cards for b in c.buttons)]
+        return [b.payload for b in buttons if b.payload is not None]
+
+    def without_choices(self) -> Outgoing:
+        """The same message with nothing to tap."""
+        return replace(self, buttons=(), quick_replies=(), choices=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a channel can show and carry; 0 means "not at all". Sources stand where a platform fills it in."""
+
+    text_limit: int
+    text_unit: Literal["characters", "bytes"] = "characters"
+    buttons: int = 0
+    button_text_limit: int = 640
+    button_title: int = 20
+    button_urls: bool = True
+    quick_replies: int = 0
+    quick_reply_title: int = 20
+    payload_limit: int = 1000
+    cards: int = 0
+    card_title: int = 80
+    card_subtitle: int = 80
+    card_buttons: int = 0
+    media: frozenset[str] = frozenset()
+    sends_per_second: float = 10.0
+    reply_window: int | None = None
+
+
+# --- what a send can come to -------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class SendError(Exception):
+    """A send that did not succeed; each kind says by itself what to do next. ``detail`` is safe to store and show."""
+
+    detail: str
+    code: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.detail} [{self.code}]" if self.code else self.detail
+
+
+@dataclass(eq=False)
+class Retry(SendError):
+    """Certainly not sent; try again, not before ``after`` seconds where the platform said so."""
+
+    after: float | None = None
+
+
+@dataclass(eq=False)
+class WindowClosed(SendError):
+    """The platform takes no free message now: keep the text for the staff."""
+
+
+@dataclass(eq=False)
+class Unreachable(SendError):
+    """This customer cannot be written to: blocked us, gone, unknown id."""
+
+
+@dataclass(eq=False)
+class NotOurThread(SendError):
+    """Another app or a person holds the conversation."""
+
+
+@dataclass(eq=False)
+class BadPayload(SendError):
+    """The platform refuses this message as it is: repeating it is useless, we have a bug or a bad image."""
+
+
+@dataclass(eq=False)
+class NeedsOperator(SendError):
+    """Token, permission or enforcement: nothing of this account can be sent until a person mends it."""
+
+
+@dataclass(eq=False)
+class OutcomeUnknown(SendError):
+    """It may have been sent. Never repeated; an echo or a receipt settles it, or a person looks."""

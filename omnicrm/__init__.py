@@ -1,0 +1,1 @@
+"""Settings, command line, metrics and doctor: what the operator touches."""
