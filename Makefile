@@ -1,0 +1,61 @@
+# The whole project in two commands: `make run` and `make test`. Nothing is installed outside this folder.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+bin := .venv/bin
+packages := actions ara connectors crm omnicrm simulator turns
+
+# Rasa asks its maker's server unless told not to; TensorFlow talks at length about graphics cards.
+export RASA_TELEMETRY_ENABLED := false
+export TF_CPP_MIN_LOG_LEVEL := 2
+export PYTHONUNBUFFERED := 1
+# An environment that is active in the shell must not mix with ours.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+
+.PHONY: help setup run test check lint types validate train stories pytest npm bench soak clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make the environment in .venv (others call it; fast when nothing changed)
+	@scripts/bootstrap.sh
+
+run: setup ## Try it: database, bot, actions and simulator, then a chat (CHANNEL=messenger for the other)
+	@$(bin)/omnicrm up
+
+test: setup ## Set up and run every check and test
+	@scripts/check.sh
+
+check: test
+
+lint: setup ## Style and likely mistakes (ruff)
+	@$(bin)/ruff check .
+
+types: setup ## Types (mypy)
+	@$(bin)/mypy
+
+validate: setup ## Rasa's check of domain, data and rules
+	@$(bin)/rasa data validate
+
+train: setup ## Train a model if its inputs changed
+	@$(bin)/omnicrm train
+
+stories: train ## rasa test: the written stories
+	@$(bin)/rasa test core --stories tests --fail-on-prediction-errors --out .data/rasa-test
+
+npm: ## The real PostgREST that the Supabase tests run against
+	@scripts/npm.sh
+
+pytest: setup npm train ## Unit, contract, integration and end-to-end tests
+	@$(bin)/pytest
+
+bench: setup train ## Measure against a stock Rasa assistant; writes bench/results.json
+	@$(bin)/python -m bench
+
+soak: setup npm train ## Kill real processes at random under load and recount (SECONDS=600 for longer)
+	@$(bin)/python -m tests.soak $(if $(SECONDS),--seconds $(SECONDS))
+
+clean: ## Remove everything that was made: environment, models, local database
+	@rm -rf .venv .tools .data node_modules models results .pytest_cache .mypy_cache .ruff_cache .hypothesis .rasa
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
