@@ -1,0 +1,1 @@
+"""The port to the CRM's database and its adapters."""

@@ -1,0 +1,144 @@
+"""The port over a PostgreSQL connection: DATABASE_URL, and the embedded server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+
+from crm.connections import Connection, Connections, Target, connect, connect_error
+from crm.port import JSON, WORK_CHANNEL, CrmUnavailable
+from crm.wire import check_names, encode, error_for, was_rolled_back
+
+logger = logging.getLogger(__name__)
+
+# Above statement_timeout, which the server itself keeps: this one is for a server that does not answer at all.
+ANSWER_SECONDS = 6.5
+HEARTBEAT_SECONDS = 20.0
+_BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_VOID = 2278
+
+
+def _nothing() -> None:
+    pass
+
+
+class PostgresCrm:
+    """Calls functions over a few connections; nothing is opened before the first call."""
+
+    def __init__(self, target: Target, *, limit: int = 10, on_close: Callable[[], None] = _nothing) -> None:
+        self._target = target
+        self._connections = Connections(target, limit)
+        self._on_close = on_close
+        self._closed = asyncio.Event()
+        self.wakes = not target.transaction_pooler
+
+    async def call(self, function: str, /, **arguments: JSON) -> JSON:
+        """See ``Crm.call``."""
+        check_names(function, arguments)
+        statement, values = _statement(function, arguments)
+        try:
+            return await self._run(statement, values)
+        except psycopg.Error as error:
+            if not was_rolled_back(error.sqlstate):
+                raise _error(error) from error
+        try:
+            return await self._run(statement, values)
+        except psycopg.Error as error:
+            raise _error(error) from error
+
+    async def _run(self, statement: sql.Composed, values: Mapping[str, str | None]) -> JSON:
+        async with self._connections.lend() as connection:
+            with _hang_up_after(connection, ANSWER_SECONDS):
+                cursor = await connection.execute(statement, values)
+                row = await cursor.fetchone()
+                if row is None or (cursor.description and cursor.description[0].type_code == _VOID):
+                    return None
+                return row[0]
+
+    async def listen(self, channel: str = WORK_CHANNEL) -> AsyncIterator[str]:
+        """See ``Crm.listen``."""
+        failures = 0
+        while self.wakes and not self._closed.is_set():
+            try:
+                connection = await connect(self._target)
+                try:
+                    await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                    failures = 0
+                    yield ""
+                    async for payload in self._notifications(connection, channel):
+                        yield payload
+                finally:
+                    await connection.close()
+            except (psycopg.Error, CrmUnavailable) as error:
+                logger.warning("listen.lost channel=%s error=%s", channel, " ".join(str(error).split()))
+            await self._pause(_BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)])
+            failures += 1
+
+    async def _notifications(self, connection: Connection, channel: str) -> AsyncIterator[str]:
+        while not self._closed.is_set():
+            # A short wait, so that close() is noticed; the socket wakes it at once for a notification.
+            for _ in range(int(HEARTBEAT_SECONDS)):
+                async for notification in connection.notifies(timeout=1.0):
+                    yield notification.payload
+                if self._closed.is_set():
+                    return
+            with _hang_up_after(connection, ANSWER_SECONDS):
+                cursor = await connection.execute("select 1 from pg_listening_channels() as name where name = %s", (channel,))
+                if await cursor.fetchone() is None:
+                    # What a transaction pooler does to LISTEN: the statement worked, on a session that we no longer have.
+                    raise CrmUnavailable("the session that listened was exchanged: DATABASE_URL leads to a transaction pooler")
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._closed.wait(), seconds)
+        except asyncio.TimeoutError:
+            return
+
+    async def close(self) -> None:
+        """See ``Crm.close``."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        await self._connections.close()
+        await asyncio.to_thread(self._on_close)
+
+
+def _statement(function: str, arguments: Mapping[str, JSON]) -> tuple[sql.Composed, dict[str, str | None]]:
+    """Compose the one statement of a call. Values go as text of unknown type, so that the function's own types decide."""
+    named = sql.SQL(", ").join(
+        sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in arguments
+    )
+    return sql.SQL("select public.{}({})").format(sql.Identifier(function), named), encode(arguments)
+
+
+def _error(error: psycopg.Error) -> Exception:
+    if error.sqlstate is None:
+        return connect_error(error)
+    return error_for(error.sqlstate, error.diag.message_primary or type(error).__name__)
+
+
+@contextmanager
+def _hang_up_after(connection: Connection, seconds: float) -> Iterator[None]:
+    """Shut the socket down when the server does not answer: cancelling would wait for the same silent server."""
+    timer = asyncio.get_running_loop().call_later(seconds, _hang_up, connection)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(connection: Connection) -> None:
+    if connection.closed:
+        return
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        try:
+            line.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
