@@ -1,0 +1,1 @@
+"""The turn: claim a conversation, run the dialogue, commit, send."""

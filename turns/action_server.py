@@ -1,0 +1,59 @@
+"""The way to the action server: our time limit, and a note of what failed, which Rasa itself swallows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import ContextVar
+from typing import Any
+
+import aiohttp
+from rasa.shared.core.constants import ACTION_LISTEN_NAME, ACTION_SESSION_START_NAME
+from rasa.utils.endpoints import ClientResponseError, EndpointConfig
+
+logger = logging.getLogger(__name__)
+
+# Names of the actions that failed in the turn under way; set by the dialogue before it runs one.
+failed_actions: ContextVar[list[str]] = ContextVar("failed_actions")
+
+
+class ActionServer(EndpointConfig):
+    """An action endpoint that gives up in time and remembers failures. Everything else is Rasa's."""
+
+    def __init__(self, endpoint: EndpointConfig, timeout: float) -> None:
+        super().__init__(
+            endpoint.url, endpoint.params, endpoint.headers, endpoint.basic_auth, endpoint.token, endpoint.token_name, endpoint.cafile,
+            **endpoint.kwargs,
+        )
+        self._timeout = timeout
+
+    async def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Run one action. A failed session start falls back to Rasa's own, so that the conversation goes on."""
+        kwargs["timeout"] = self._timeout
+        call = kwargs.get("json") or {}
+        action = str(call.get("next_action"))
+        try:
+            answer = await super().request(*args, **kwargs)
+            if not isinstance(answer, dict):
+                raise ValueError("the action server's answer is not a JSON object")
+            return answer
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as error:
+            # 400 is how the SDK says that an action refused to run: Rasa knows what to do with it.
+            if isinstance(error, ClientResponseError) and error.status == 400:
+                raise
+            self._note(action, error)
+            if action == ACTION_SESSION_START_NAME:
+                return _plain_session_start(call)
+            raise
+
+    @staticmethod
+    def _note(action: str, error: Exception) -> None:
+        logger.warning("action failed action=%s error=%s", action, type(error).__name__)
+        if action != ACTION_SESSION_START_NAME:
+            failed_actions.get([]).append(action)
+
+
+def _plain_session_start(call: dict[str, Any]) -> dict[str, Any]:
+    slots = call.get("tracker", {}).get("slots", {})
+    kept = [{"event": "slot", "name": name, "value": value} for name, value in slots.items() if value is not None]
+    return {"events": [{"event": "session_started"}, *kept, {"event": "action", "name": ACTION_LISTEN_NAME}], "responses": []}

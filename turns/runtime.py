@@ -1,0 +1,93 @@
+"""One running bot: database, platforms, worker, put together once per process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Mapping, Sequence
+
+import httpx
+
+from connectors.message import AnyEvent, Unsupported, event_to_json
+from connectors.platform import Platform
+from crm.port import Crm, CrmRejected
+from omnicrm.settings import Settings
+from turns.dialogue import Dialogue
+from turns.sender import Sender
+from turns.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+
+class Runtime:
+    """Receives events for the database and works off what is there."""
+
+    def __init__(self, settings: Settings, crm: Crm, platforms: Sequence[Platform]) -> None:
+        self._settings = settings
+        self._crm = crm
+        self._platforms: Mapping[str, Platform] = {f"{p.channel}:{p.account}": p for p in platforms}
+        self._worker: Worker | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def receive(self, events: Sequence[AnyEvent]) -> list[dict[str, object]]:
+        """Commit events; returns what became of each. Raises ``CrmUnavailable`` when the database cannot take them.
+
+        An event that the database refuses is kept as ``Unsupported`` and does not harm its siblings.
+        """
+        if not events:
+            return []
+        try:
+            results = await self._store(events)
+        except CrmRejected as error:
+            if len(events) == 1:
+                logger.exception("event refused action=receive key=%s", events[0].key)
+                refused = Unsupported(
+                    key=f"refused:{events[0].key}", address=None, timestamp=events[0].timestamp, raw=repr(events[0].raw),
+                    reason=f"the database refused it: {error.sqlstate}",
+                )
+                return await self._store([refused])
+            return [result for event in events for result in await self.receive([event])]
+        if self._worker is not None and any(result.get("due") for result in results):
+            self._worker.wake()
+        return results
+
+    async def _store(self, events: Sequence[AnyEvent]) -> list[dict[str, object]]:
+        results: list[dict[str, object]] = await self._crm.call(
+            "omnicrm_receive", p_events=[event_to_json(event) for event in events], p_burst_seconds=self._settings.burst_seconds,
+            p_takeover_seconds=self._settings.takeover_hours * 3600, p_stale_seconds=self._settings.reply_max_age_seconds,
+        )
+        return results
+
+    def start(self, dialogue: Dialogue) -> None:
+        """Start working; needs a running event loop."""
+        settings = self._settings
+        takeover = settings.takeover_hours * 3600
+        sender = Sender(self._crm, self._platforms, lease_seconds=settings.lease_seconds, takeover_seconds=takeover)
+        self._worker = Worker(
+            f"{socket.gethostname()}:{os.getpid()}", self._crm, self._platforms, dialogue, sender,
+            concurrency=settings.worker_concurrency, lease_seconds=settings.lease_seconds, poll_seconds=settings.poll_seconds,
+            takeover_seconds=takeover, reply_max_age_seconds=settings.reply_max_age_seconds,
+        )
+        self._tasks = [asyncio.create_task(self._worker.run()), asyncio.create_task(self._listen(self._worker))]
+
+    async def _listen(self, worker: Worker) -> None:
+        async for _ in self._crm.listen():
+            worker.wake()
+
+    async def stop(self) -> None:
+        """Finish what is under way and close everything."""
+        if self._worker is not None:
+            await self._worker.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._crm.close()
+
+
+def http_client(settings: Settings) -> httpx.AsyncClient:
+    """The one connection pool to platforms: quick to give up connecting, no redirects (a token must not follow one)."""
+    timeout = httpx.Timeout(settings.send_timeout_seconds, connect=3.0)
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=50)
+    return httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False)

@@ -1,0 +1,86 @@
+"""The dialogue state as one bounded JSON document: what the policies still look at, and nothing else.
+
+Rasa's policies replay the whole tracker for every prediction, so a conversation that never ends would get slower and slower.
+They look back a few turns only; what came before matters through slots and the active form alone. The document keeps the
+events of the last ``MAX_TURNS`` turns, and in front of them, as events, the slots and the form that stood at the cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rasa.shared.core.constants import ACTION_LISTEN_NAME
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import (
+    ActionExecuted,
+    ActiveLoop,
+    BotUttered,
+    Event,
+    SlotSet,
+    UserUttered,
+)
+from rasa.shared.core.trackers import DialogueStateTracker
+
+# Longer than any rule, story or Memoization's max_history: a property test compares with the full tracker.
+MAX_TURNS = 6
+MAX_REPLY_TEXT = 1000
+
+
+def dump(tracker: DialogueStateTracker, domain: Domain, max_turns: int = MAX_TURNS) -> dict[str, Any]:
+    """The tracker's document: ``{"events": [...]}``, of a size that does not grow with the conversation."""
+    events = bounded(list(tracker.events), tracker.sender_id, domain, max_turns)
+    return {"events": [_compact(event) for event in events if not _is_effect(event)]}
+
+
+def load(document: Any, sender_id: str, domain: Domain) -> DialogueStateTracker:
+    """The tracker that ``dump`` wrote; an empty one for None."""
+    tracker = DialogueStateTracker(sender_id, domain.slots)
+    for item in (document or {}).get("events", ()):
+        event = Event.from_parameters(item)
+        if event is not None:
+            tracker.update(event, domain)
+    return tracker
+
+
+def bounded(events: Sequence[Event], sender_id: str, domain: Domain, max_turns: int = MAX_TURNS) -> list[Event]:
+    """The last ``max_turns`` turns, led by events that restore slots and form as they stood before them."""
+    starts = [i for i, event in enumerate(events) if isinstance(event, UserUttered)]
+    if len(starts) <= max_turns:
+        return list(events)
+    cut = starts[-max_turns]
+    # Every turn begins at a listening bot; policies tell a turn by it.
+    while cut > 0 and not (isinstance(events[cut - 1], ActionExecuted) and events[cut - 1].action_name == ACTION_LISTEN_NAME):
+        cut -= 1
+    before = DialogueStateTracker(sender_id, domain.slots)
+    for event in events[: max(cut - 1, 0)]:
+        before.update(event, domain)
+    return [*_restoring(before), *events[max(cut - 1, 0):]]
+
+
+def _restoring(before: DialogueStateTracker) -> list[Event]:
+    restored: list[Event] = [SlotSet(slot.name, slot.value) for slot in before.slots.values() if slot.value != slot.initial_value]
+    if before.active_loop_name:
+        restored.append(ActiveLoop(before.active_loop_name))
+    return restored
+
+
+def _is_effect(event: Event) -> bool:
+    return isinstance(event, BotUttered) and not event.text and "effect" in (event.data.get("custom") or {})
+
+
+def _compact(event: Event) -> dict[str, Any]:
+    """The event without what nobody reads again: rankings, tokens, features, media of past replies."""
+    document = event.as_dict()
+    if not isinstance(event, ActionExecuted):
+        document.pop("metadata", None)
+    if isinstance(event, UserUttered):
+        parsed = document.get("parse_data") or {}
+        intent = parsed.get("intent") or {}
+        document["parse_data"] = {
+            "intent": {"name": intent.get("name"), "confidence": round(float(intent.get("confidence") or 0), 4)},
+            "entities": parsed.get("entities") or [], "text": parsed.get("text"),
+        }
+    elif isinstance(event, BotUttered):
+        document = {"event": "bot", "text": (event.text or "")[:MAX_REPLY_TEXT], "timestamp": event.timestamp}
+    return {name: value for name, value in document.items() if value is not None}

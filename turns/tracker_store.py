@@ -1,0 +1,64 @@
+"""Rasa's tracker store: the dialogue state of the turn under way, which the turn's commit saves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Iterator
+
+from rasa.core.brokers.broker import EventBroker
+from rasa.core.tracker_store import TrackerStore
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.trackers import DialogueStateTracker
+
+from turns import tracker as documents
+
+_state: ContextVar[dict[str, Any] | None] = ContextVar("dialogue_state", default=None)
+
+
+@contextmanager
+def dialogue_state(document: Any) -> Iterator[dict[str, Any]]:
+    """The state that Rasa reads and writes inside this block; afterwards ``state["document"]`` is what it saved."""
+    state = {"document": document}
+    token = _state.set(state)
+    try:
+        yield state
+    finally:
+        _state.reset(token)
+
+
+class BoundedTrackerStore(TrackerStore):
+    """Holds nothing itself within a turn. Outside of one (``rasa shell``) it keeps the documents in memory.
+
+    The same bounded document is used in both, so that a designer sees what a customer gets.
+    """
+
+    def __init__(self, domain: Domain, event_broker: EventBroker | None = None, **kwargs: Any) -> None:
+        kwargs.pop("host", None)
+        super().__init__(domain, event_broker, **kwargs)
+        self._memory: dict[str, Any] = {}
+
+    async def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
+        """The tracker of this turn, or None for a new conversation."""
+        state = _state.get()
+        document = self._memory.get(sender_id) if state is None else state["document"]
+        return documents.load(document, sender_id, self.domain) if document else None
+
+    async def save(self, tracker: DialogueStateTracker) -> None:
+        """Keep the tracker's bounded document."""
+        await self.stream_events(tracker)
+        document = documents.dump(tracker, self.domain)
+        state = _state.get()
+        if state is None:
+            self._memory[tracker.sender_id] = document
+        else:
+            state["document"] = document
+
+    async def delete(self, sender_id: str) -> None:
+        """Forget a conversation of ``rasa shell``."""
+        self._memory.pop(sender_id, None)
+
+    async def keys(self) -> Iterable[str]:
+        """The conversations of ``rasa shell``; a customer's are in the CRM."""
+        return list(self._memory)

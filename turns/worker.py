@@ -1,0 +1,178 @@
+"""The turn worker: claims conversations, runs their dialogue, commits, sends. Any number of them share one database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from connectors.fit import fit
+from connectors.message import SendError
+from connectors.platform import Platform
+from crm.port import Crm, CrmError
+from turns.dialogue import Dialogue
+from turns.incoming import next_turn
+from turns.model import Claimed, TurnInput, TurnResult
+from turns.sender import Sender, account_key
+
+logger = logging.getLogger(__name__)
+
+# A turn that failed this often answers with an apology and a person instead.
+MAX_TURN_ATTEMPTS = 3
+RETRY_TURN_SECONDS = 1.0
+
+
+class Worker:
+    """Works until stopped. ``wake`` tells it that there may be work; without it, it looks every ``poll_seconds``."""
+
+    def __init__(
+        self, name: str, crm: Crm, platforms: Mapping[str, Platform], dialogue: Dialogue, sender: Sender, *,
+        concurrency: int, lease_seconds: float, poll_seconds: float, takeover_seconds: float, reply_max_age_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._crm = crm
+        self._platforms = platforms
+        self._dialogue = dialogue
+        self._sender = sender
+        self._concurrency = concurrency
+        self._lease_seconds = lease_seconds
+        self._poll_seconds = poll_seconds
+        self._takeover_seconds = takeover_seconds
+        self._reply_max_age = reply_max_age_seconds
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._next_due: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Claim and work until ``stop``. Survives an absent database: what is committed waits there."""
+        while not self._stopping:
+            self._wake.clear()
+            claimed = await self._claim()
+            for work in claimed:
+                self._spawn(self._work(work))
+            if not claimed or self._free() == 0:
+                await self._wait()
+
+    async def stop(self) -> None:
+        """Claim nothing more and finish what is under way."""
+        self._stopping = True
+        self._wake.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._lease_seconds)
+
+    def _free(self) -> int:
+        return self._concurrency - len(self._tasks)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+
+    async def _claim(self) -> list[Claimed]:
+        if self._free() == 0:
+            return []
+        try:
+            answer = await self._crm.call(
+                "omnicrm_claim", p_worker=self._name, p_accounts=list(self._platforms), p_limit=self._free(),
+                p_lease_seconds=self._lease_seconds,
+            )
+        except CrmError as error:
+            logger.warning("cannot look for work action=claim error=%s", error)
+            self._next_due = None
+            return []
+        seconds = answer["next_due_seconds"]
+        self._next_due = None if seconds is None else self._clock() + seconds
+        return [Claimed.from_json(item) for item in answer["work"]]
+
+    async def _wait(self) -> None:
+        timeout = self._poll_seconds
+        if self._next_due is not None and self._free():
+            timeout = min(timeout, max(0.0, self._next_due - self._clock()))
+        try:
+            await asyncio.wait_for(self._wake.wait(), timeout)
+        except asyncio.TimeoutError:
+            return
+
+    async def _work(self, work: Claimed) -> None:
+        try:
+            if work.inbound:
+                await self._turn(work)
+            due = await self._sender.deliver(work)
+            if due is not None and due <= 0:
+                self._wake.set()
+        except CrmError as error:
+            # The lease ends by itself; whoever gets the conversation then goes on from what is committed.
+            logger.warning("conversation left to its lease action=work thread=%s error=%s", work.thread, error)
+        except Exception:
+            logger.exception("conversation failed action=work thread=%s", work.thread)
+
+    async def _turn(self, work: Claimed) -> None:
+        platform = self._platforms[account_key(work)]
+        turn = next_turn(work.inbound, work.choices)
+        background = asyncio.create_task(self._courtesies(work, platform))
+        try:
+            result = await self._decide(work, turn, platform)
+        finally:
+            background.cancel()
+        if result is None:
+            await self._crm.call("omnicrm_release", p_thread=work.thread, p_token=work.token, p_retry_seconds=RETRY_TURN_SECONDS * work.attempts)
+            return
+        await self._crm.call(
+            "omnicrm_commit_turn", p_thread=work.thread, p_token=work.token, p_turn=self._document(turn, result, platform),
+            p_reply_max_age=self._reply_max_age,
+        )
+        if work.needs_profile:
+            self._spawn(self._profile(work, platform))
+
+    async def _decide(self, work: Claimed, turn: TurnInput, platform: Platform) -> TurnResult | None:
+        """The turn's result; None when it should be tried again."""
+        if work.attempts > MAX_TURN_ATTEMPTS:
+            return self._dialogue.stumbled(work)
+        try:
+            # Well before the lease ends: a commit after it would be refused.
+            return await asyncio.wait_for(self._dialogue.run(work, turn, platform.name), self._lease_seconds * 0.8)
+        except Exception as error:
+            logger.exception("turn failed action=turn thread=%s attempt=%s error=%s", work.thread, work.attempts, type(error).__name__)
+            return None
+
+    def _document(self, turn: TurnInput, result: TurnResult, platform: Platform) -> dict[str, Any]:
+        replies = [part for reply in result.replies for part in fit(reply, platform.capabilities)]
+        ids = list(turn.message_ids)
+        return {
+            "handled": [] if result.silent else ids,
+            "ignored": {str(i): result.silent for i in ids} if result.silent else {},
+            "dialogue": result.dialogue,
+            "replies": [{"message": reply.to_json(), "payloads": reply.payloads()} for reply in replies],
+            "effects": [self._with_limits(effect) for effect in result.effects],
+        }
+
+    def _with_limits(self, effect: dict[str, Any]) -> dict[str, Any]:
+        return {"seconds": self._takeover_seconds, **effect} if effect["effect"] == "handover" else effect
+
+    async def _courtesies(self, work: Claimed, platform: Platform) -> None:
+        if not work.opted_out:
+            await platform.signal(work.address, "seen")
+            await platform.signal(work.address, "typing")
+
+    async def _profile(self, work: Claimed, platform: Platform) -> None:
+        try:
+            profile = await platform.profile(work.address)
+            await self._crm.call(
+                "omnicrm_set_profile", p_thread=work.thread, p_name=profile.name if profile else None,
+                p_username=profile.username if profile else None, p_picture_url=profile.picture_url if profile else None,
+            )
+        except (SendError, CrmError) as error:
+            logger.warning("no profile action=profile thread=%s error=%s", work.thread, type(error).__name__)
