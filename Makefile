@@ -53,8 +53,8 @@ pytest: setup npm train ## Unit, contract, integration and end-to-end tests
 bench: setup train ## Measure against a stock Rasa assistant; writes bench/results.json
 	@$(bin)/python -m bench
 
-soak: setup npm train ## Kill real processes at random under load and recount (SECONDS=600 for longer)
-	@$(bin)/python -m tests.soak $(if $(SECONDS),--seconds $(SECONDS))
+soak: setup npm train ## Kill real processes at random under load and recount (MINUTES=10 for longer)
+	@$(bin)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 clean: ## Remove everything that was made: environment, models, local database
 	@rm -rf .venv .tools .data node_modules models results .pytest_cache .mypy_cache .ruff_cache .hypothesis .rasa

@@ -1,0 +1,159 @@
+"""Written conversations: what a customer does, what must come back, and what the CRM must hold at the end.
+
+One YAML file is one conversation::
+
+    title: Pregunta un precio y se despide
+    steps:
+      - customer: "hola"            # or tap: "<title>", send: image|video|audio|file|sticker|location|share|story_mention, story_reply: "…"
+        bot:                        # every reply, in order; a missing or an extra one is a problem
+          - utter_saludar           # any variation of that response, slots filled in
+          - contains: "120"         # or text: "exact"
+    crm: {owner: human, orders: [{product: "Árnica", quantity: 2}]}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+Json: TypeAlias = Any
+MEDIA = ("image", "video", "audio", "file", "sticker", "location", "share")
+ACTIONS = ("customer", "tap", "send", "story_reply")
+
+
+class BadConversation(Exception):
+    """The file does not say what a conversation needs; the message names file, step and cause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """One reply: a response of the domain (``utter``), its exact words (``text``), or a part of them (``contains``)."""
+
+    kind: str
+    value: str
+
+    def matches(self, text: str, responses: Mapping[str, Json]) -> bool:
+        """Whether these words are that reply."""
+        shown = _plain(text)
+        if self.kind == "contains":
+            return _plain(self.value).casefold() in shown.casefold()
+        if self.kind == "text":
+            return shown == _plain(self.value)
+        variations = (variation.get("text") or "" for variation in responses.get(self.value, ()))
+        return any(_filled(variation).fullmatch(shown) for variation in variations if variation)
+
+    def __str__(self) -> str:
+        return {"utter": self.value, "text": f"«{self.value}»", "contains": f"something with «{self.value}»"}[self.kind]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing the customer does, and the replies that it must bring."""
+
+    action: str
+    value: str
+    expected: tuple[Expected, ...]
+
+    def as_say(self) -> dict[str, Json]:
+        """The simulator's ``/sim/say`` fields for it."""
+        if self.action == "customer":
+            return {"text": self.value}
+        if self.action == "send":
+            return {"story_mention": True} if self.value == "story_mention" else {"attachment": {"type": self.value}}
+        return {self.action: self.value}
+
+    def __str__(self) -> str:
+        return {"customer": self.value, "tap": f"[{self.value}]", "send": f"({self.value})", "story_reply": f"(story) {self.value}"}[self.action]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A whole written conversation."""
+
+    title: str
+    steps: tuple[Step, ...]
+    crm: Mapping[str, Json] = field(default_factory=dict)
+
+
+def load(path: Path) -> Conversation:
+    """Read a conversation. Raises ``BadConversation``."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise BadConversation(f"{path}: not YAML: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("steps"), list) or not document["steps"]:
+        raise BadConversation(f"{path}: needs a title and a list of steps")
+    unknown = set(document) - {"title", "steps", "crm"}
+    if unknown:
+        raise BadConversation(f"{path}: unknown key {', '.join(sorted(unknown))}")
+    steps = tuple(_step(raw, f"{path}, step {number}") for number, raw in enumerate(document["steps"], 1))
+    return Conversation(title=str(document.get("title") or path.stem), steps=steps, crm=document.get("crm") or {})
+
+
+def _step(raw: Json, where: str) -> Step:
+    if not isinstance(raw, dict):
+        raise BadConversation(f"{where}: must say what the customer does ({', '.join(ACTIONS)}) and what the bot answers")
+    done = [action for action in ACTIONS if action in raw]
+    unknown = set(raw) - {*ACTIONS, "bot"}
+    if len(done) != 1 or unknown:
+        raise BadConversation(f"{where}: needs exactly one of {', '.join(ACTIONS)}, and bot; it has {', '.join(sorted(map(str, raw)))}")
+    value = str(raw[done[0]])
+    if done[0] == "send" and value not in (*MEDIA, "story_mention"):
+        raise BadConversation(f"{where}: cannot send {value}; can send {', '.join((*MEDIA, 'story_mention'))}")
+    return Step(action=done[0], value=value, expected=tuple(_expected(item, where) for item in raw.get("bot") or ()))
+
+
+def _expected(raw: Json, where: str) -> Expected:
+    if isinstance(raw, str):
+        return Expected(kind="utter", value=raw)
+    if isinstance(raw, dict) and len(raw) == 1 and (kind := next(iter(raw))) in ("text", "contains"):
+        return Expected(kind=kind, value=str(raw[kind]))
+    raise BadConversation(f"{where}: a reply is the name of a response, or text: …, or contains: …")
+
+
+def responses_of(project: Path) -> dict[str, Json]:
+    """The responses of the domain (a file or a folder of files)."""
+    found: dict[str, Json] = {}
+    for path in (project / "domain.yml", *sorted((project / "domain").glob("**/*.yml"))):
+        if path.is_file():
+            found.update(yaml.safe_load(path.read_text(encoding="utf-8")).get("responses") or {})
+    return found
+
+
+def compare(expected: Iterable[Expected], shown: Iterable[str], responses: Mapping[str, Json]) -> list[str]:
+    """What is wrong with the replies of one step: missing, extra and other than expected ones, each as a sentence."""
+    wanted, came = list(expected), list(shown)
+    problems = [f"expected {want}, got «{text}»" for want, text in zip(wanted, came, strict=False) if not want.matches(text, responses)]
+    problems += [f"missing reply: {want}" for want in wanted[len(came):]]
+    problems += [f"extra reply: «{text}»" for text in came[len(wanted):]]
+    return problems
+
+
+def compare_crm(expected: Mapping[str, Json], held: Mapping[str, Json]) -> list[str]:
+    """What the CRM holds other than expected; ``held`` is ``omnicrm_conversation``'s answer."""
+    found = {
+        "owner": held.get("owner"),
+        "handover_reason": held.get("owner_reason"),
+        "opted_out": held.get("opted_out"),
+        "orders": held.get("orders"),
+        "client": {name: (held.get("client") or {}).get(name) for name in expected.get("client") or {}},
+    }
+    unknown = [f"crm: nothing is known about {name}" for name in expected if name not in found]
+    return unknown + [
+        f"crm {name}: expected {value}, holds {found[name]}" for name, value in expected.items() if name in found and found[name] != value
+    ]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _filled(variation: str) -> re.Pattern[str]:
+    """A response's text with any value in its ``{slots}``."""
+    parts = re.split(r"\{[^{}]+\}", _plain(variation))
+    return re.compile(".*".join(re.escape(part) for part in parts), re.DOTALL)
