@@ -1,0 +1,240 @@
+"""What is committed when a platform delivers: once, in order, whatever the delivery looks like."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from connectors.message import Address
+from crm.port import Crm
+from omnicrm.settings import Settings
+from tests.support.events import (
+    CUSTOMER,
+    claim,
+    commit,
+    control,
+    conversation,
+    echo,
+    edit,
+    inbound,
+    next_send,
+    now,
+    receipt,
+    receive,
+    unsend,
+)
+
+
+async def sent(crm: Crm, text: str = "¡Hola!", platform_id: str = "our-1") -> None:
+    """The bot answered, and the platform took it."""
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, text)
+    step = await next_send(crm, work)
+    await next_send(crm, work, {"message": step["send"]["id"], "outcome": "sent", "platform_id": platform_id})
+
+
+async def statuses(crm: Crm, direction: str) -> list[str]:
+    return [m["status"] for m in (await conversation(crm))["messages"] if m["direction"] == direction]
+
+
+async def test_the_same_delivery_again_changes_nothing(crm: Crm) -> None:
+    event = inbound()
+    first = await receive(crm, event, event)
+    second = await receive(crm, event)
+    assert [r["stored"] for r in first + second] == [True, False, False]
+    assert len((await conversation(crm))["messages"]) == 1
+
+
+async def test_fifty_first_messages_at_once_make_one_client_and_one_conversation(crm: Crm) -> None:
+    await asyncio.gather(*(receive(crm, inbound(f"hola {i}")) for i in range(50)))
+    overview = await crm.call("omnicrm_overview")
+    assert (overview["clients"], overview["conversations"], overview["messages"]) == (1, 1, {"in received": 50})
+
+
+async def test_batches_over_the_same_conversations_in_any_order_do_not_wait_for_each_other(crm: Crm) -> None:
+    people = [replace(CUSTOMER, user=f"u{i}") for i in range(6)]
+
+    async def batch(number: int) -> None:
+        order = random.Random(number).sample(people, len(people))
+        await receive(crm, *(inbound(address=person) for person in order))
+
+    await asyncio.gather(*(batch(n) for n in range(30)))
+    overview = await crm.call("omnicrm_overview")
+    assert (overview["clients"], overview["messages"]) == (6, {"in received": 180})
+
+
+async def test_the_order_of_messages_is_the_order_of_commits(crm: Crm, settings: Settings) -> None:
+    """Without the conversation's lock, a message that is inserted first and committed last would jump the queue."""
+    await receive(crm, inbound("cero"))
+    event = inbound("primero")
+    async with await psycopg.AsyncConnection.connect(settings.database_url) as slow:
+        from psycopg.types.json import Jsonb
+
+        from connectors.message import event_to_json
+
+        await slow.execute("select public.omnicrm_receive(p_events => %s)", [Jsonb([event_to_json(event)])])
+        late = asyncio.create_task(receive(crm, inbound("segundo")))
+        done, _ = await asyncio.wait({late}, timeout=0.3)
+        assert not done, "the second delivery committed while the first of the same conversation was open"
+        await slow.commit()
+    await late
+    assert [m["text"] for m in (await conversation(crm))["messages"]] == ["cero", "primero", "segundo"]
+
+
+async def test_a_client_that_an_import_knows_by_instagram_id_is_found(crm: Crm, settings: Settings) -> None:
+    async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as database:
+        await database.execute("insert into public.clients (name, instagram_id) values ('Ana', %s)", [CUSTOMER.user])
+    await receive(crm, inbound())
+    assert (await conversation(crm))["client"]["name"] == "Ana"
+    assert (await crm.call("omnicrm_overview"))["clients"] == 1
+
+
+async def test_a_conversation_from_before_is_taken_up(crm: Crm, settings: Settings) -> None:
+    async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as database:
+        await database.execute(
+            "with c as (insert into public.clients (name) values ('Beto') returning id) "
+            "insert into public.conversations (client_id, channel, handle, platform_user_id) select id, 'IG', 'beto', %s from c", [CUSTOMER.user])
+    await receive(crm, inbound())
+    async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as database:
+        rows = await (await database.execute("select handle, account from public.conversations")).fetchall()
+    assert rows == [("beto", CUSTOMER.account)]
+    assert (await conversation(crm))["client"]["name"] == "Beto"
+
+
+async def test_the_same_user_id_on_two_accounts_is_two_people(crm: Crm) -> None:
+    other = Address(channel="IG", account="another", user=CUSTOMER.user)
+    await receive(crm, inbound(), inbound(address=other))
+    assert (await conversation(crm))["key"] != (await conversation(crm, other.key))["key"]
+
+
+async def test_our_own_echo_settles_the_send_and_is_nobody_else(crm: Crm) -> None:
+    await sent(crm)
+    await receive(crm, echo("¡Hola!", "our-1"))
+    assert (await conversation(crm))["owner"] == "bot"
+    assert await statuses(crm, "out") == ["sent"]
+
+
+@pytest.mark.parametrize("reference", [True, False], ids=["with our reference", "by its words"])
+async def test_our_own_echo_before_the_response_settles_the_send(crm: Crm, reference: bool) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "¡Hola!\n¿Qué buscas?", "Segunda parte")
+    send = (await next_send(crm, work))["send"]
+    await receive(crm, echo("¡Hola! ¿Qué buscas?", "our-1", reference=f"omnicrm:{send['id']}" if reference else None))
+    assert (await conversation(crm))["owner"] == "bot"
+    step = await next_send(crm, work, {"message": send["id"], "outcome": "sent", "platform_id": "our-1"})
+    assert step["send"]["message"]["text"] == "Segunda parte"
+
+
+async def test_an_echo_that_was_taken_for_a_person_is_put_right_by_the_response(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "uno", "dos")
+    send = (await next_send(crm, work))["send"]
+    await receive(crm, echo("the platform changed these words", "our-1"))
+    assert (await conversation(crm))["owner"] == "human"
+    step = await next_send(crm, work, {"message": send["id"], "outcome": "sent", "platform_id": "our-1"})
+    held = await conversation(crm)
+    assert (held["owner"], [m["author"] for m in held["messages"]]) == ("bot", ["customer", "bot", "bot"])
+    assert step["send"]["message"]["text"] == "dos"
+
+
+async def test_a_person_who_writes_silences_the_bot(crm: Crm) -> None:
+    await sent(crm)
+    await receive(crm, echo("Hola, soy Ana", "agent-1"), inbound("¿sigues ahí?"))
+    held = await conversation(crm)
+    assert held["owner"] == "human"
+    assert held["messages"][-1]["status"] == "ignored"
+    assert await claim(crm) == []
+
+
+async def test_a_person_who_writes_while_messages_wait_takes_them_over(crm: Crm) -> None:
+    await receive(crm, inbound("uno"))
+    await receive(crm, echo("Hola, soy Ana", "agent-1"))
+    assert await statuses(crm, "in") == ["ignored"]
+
+
+async def test_a_takeover_ends_after_its_time(crm: Crm) -> None:
+    await receive(crm, echo("Hola, soy Ana", "agent-1"), p_takeover_seconds=0.0)
+    await receive(crm, inbound("¿y ahora?"))
+    assert len(await claim(crm)) == 1
+
+
+async def test_the_thread_given_to_another_app_and_back(crm: Crm) -> None:
+    await sent(crm)
+    await receive(crm, control("other"))
+    assert (await conversation(crm))["owner"] == "human"
+    await receive(crm, control("bot"))
+    assert (await conversation(crm))["owner"] == "bot"
+
+
+async def test_standby_is_recorded_and_never_answered(crm: Crm) -> None:
+    await receive(crm, inbound(standby=True))
+    assert await statuses(crm, "in") == ["ignored"]
+    assert await claim(crm) == []
+
+
+async def test_a_message_from_long_ago_is_recorded_and_shown_to_the_staff(crm: Crm) -> None:
+    await receive(crm, inbound(timestamp=now() - timedelta(hours=30)))
+    assert await claim(crm) == []
+    assert (await conversation(crm))["attention"]
+
+
+async def test_receipts_only_move_forward(crm: Crm) -> None:
+    await sent(crm)
+    for status in ("read", "delivered", "read"):
+        await receive(crm, receipt(status, "our-1"))
+    assert await statuses(crm, "out") == ["read"]
+
+
+async def test_a_watermark_covers_all_that_was_sent_before(crm: Crm) -> None:
+    await sent(crm)
+    await receive(crm, receipt("delivered", watermark=now() + timedelta(seconds=1)))
+    assert await statuses(crm, "out") == ["delivered"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_any_order_and_repetition_of_a_delivery_gives_the_same_message(crm: Crm, seed: int) -> None:
+    start = now()
+    events = [
+        inbound("uno", key="m1", platform_id="m1", timestamp=start),
+        edit("m1", "dos", key="e1", timestamp=start + timedelta(seconds=1)), edit("m1", "tres", key="e2", timestamp=start + timedelta(seconds=2)),
+    ]
+    shuffled = random.Random(seed).sample(events * 2, len(events) * 2)
+    for event in shuffled:
+        await receive(crm, event)
+    (message,) = (await conversation(crm))["messages"]
+    assert (message["text"], message["status"]) == ("tres", "received")
+
+
+@pytest.mark.parametrize("first", ["message", "unsend"])
+async def test_what_a_customer_takes_back_is_gone_and_never_answered(crm: Crm, first: str, settings: Settings) -> None:
+    events = [inbound("un secreto", key="m1", platform_id="m1"), unsend("m1")]
+    for event in events if first == "message" else reversed(events):
+        await receive(crm, event)
+    (message,) = (await conversation(crm))["messages"]
+    assert (message["text"], message["status"], message["reason"]) == (None, "ignored", "unsent")
+    assert [work["inbound"] for work in await claim(crm)] in ([], [[]])
+    async with await psycopg.AsyncConnection.connect(settings.database_url) as database:
+        everything = await (await database.execute("select m::text from omnicrm.messages m union all select e::text from omnicrm.platform_events e")).fetchall()
+    assert not any("secreto" in row[0] for row in everything)
+
+
+async def test_a_payload_counts_only_where_we_issued_it(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    turn = {"handled": [m["id"] for m in work["inbound"]], "ignored": {}, "dialogue": {}, "effects": [],
+            "replies": [{"message": {"text": "?"}, "payloads": ["/preguntar_precio"]}]}
+    await crm.call("omnicrm_commit_turn", p_thread=work["thread"], p_token=work["token"], p_turn=turn)
+    await next_send(crm, work)
+    stranger = replace(CUSTOMER, user="another")
+    await receive(crm, inbound(None, payload="/preguntar_precio"), inbound(None, payload="/restart"), inbound(None, payload="/preguntar_precio", address=stranger))
+    issued = {(m["content"]["payload"], m["content"]["issued"]) for m in (await conversation(crm))["messages"] if "payload" in m["content"]}
+    assert issued == {("/preguntar_precio", True), ("/restart", False)}
+    assert [m["content"]["issued"] for m in (await conversation(crm, stranger.key))["messages"]] == [False]

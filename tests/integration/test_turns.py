@@ -1,0 +1,238 @@
+"""Leases, fencing, wake-ups and sends, as the database enforces them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+
+from crm.port import Crm
+from omnicrm.settings import Settings
+from tests.support.events import CUSTOMER, claim, commit, conversation, echo, inbound, next_send, receive
+from tests.support.eventually import eventually
+
+
+async def outbox(crm: Crm) -> list[tuple[str, str]]:
+    return [(m["text"], m["status"]) for m in (await conversation(crm))["messages"] if m["direction"] == "out"]
+
+
+async def test_a_conversation_is_worked_on_by_one_worker(crm: Crm) -> None:
+    await receive(crm, inbound())
+    both = await asyncio.gather(claim(crm, "a"), claim(crm, "b"))
+    assert sorted(len(work) for work in both) == [0, 1]
+
+
+async def test_a_worker_that_lost_its_lease_can_commit_nothing(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (late,) = await claim(crm, "slow", lease=0.05)
+
+    async def taken() -> list[object]:
+        return await claim(crm, "quick")
+
+    (quick,) = await eventually(taken)
+    assert (await commit(crm, late, "too late"))["committed"] is False
+    assert (await commit(crm, quick, "in time"))["committed"] is True
+    assert (await commit(crm, late, "too late again"))["committed"] is False
+    assert await next_send(crm, late) == {"lost": True}
+    assert await outbox(crm) == [("in time", "queued")]
+
+
+async def test_an_expired_lease_that_nobody_took_commits_nothing_either(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (late,) = await claim(crm, lease=0.0)
+    assert (await commit(crm, late, "too late"))["committed"] is False
+
+
+async def test_a_message_that_comes_while_its_conversation_is_worked_on_is_found_at_release(crm: Crm) -> None:
+    await receive(crm, inbound("uno"))
+    (work,) = await claim(crm)
+    await receive(crm, inbound("dos"))
+    assert await claim(crm) == []
+    await commit(crm, work)
+    released = await next_send(crm, work)
+    assert released["due_seconds"] <= 0
+    (again,) = await claim(crm)
+    assert [m["text"] for m in again["inbound"]] == ["dos"]
+
+
+async def test_a_message_whose_commit_races_with_the_release_is_not_forgotten(crm: Crm, settings: Settings) -> None:
+    """The release must wait for the open delivery and then see its message: a plain update would miss it."""
+    from psycopg.types.json import Jsonb
+
+    from connectors.message import event_to_json
+
+    await receive(crm, inbound("uno"))
+    (work,) = await claim(crm)
+    await commit(crm, work)
+    async with await psycopg.AsyncConnection.connect(settings.database_url) as slow:
+        await slow.execute("select public.omnicrm_receive(p_events => %s)", [Jsonb([event_to_json(inbound("dos"))])])
+        release = asyncio.create_task(next_send(crm, work))
+        await asyncio.wait({release}, timeout=0.2)
+        await slow.commit()
+    await release
+    (again,) = await claim(crm)
+    assert [m["text"] for m in again["inbound"]] == ["dos"]
+
+
+async def test_a_dead_workers_conversation_comes_back(crm: Crm) -> None:
+    await receive(crm, inbound())
+    await claim(crm, "dead", lease=0.05)
+
+    async def back() -> list[object]:
+        return await claim(crm, "alive")
+
+    (work,) = await eventually(back)
+    assert work["attempts"] == 2
+
+
+async def test_a_turn_that_is_committed_twice_adds_no_reply(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    order = {"effect": "order", "product": "árnica", "quantity": 2}
+    await commit(crm, work, "hola", effects=[order])
+    await commit(crm, work, "hola otra vez", effects=[order])
+    held = await conversation(crm)
+    assert ([m["text"] for m in held["messages"]], len(held["orders"])) == (["hola", "hola"], 1)
+
+
+async def test_a_person_who_takes_over_during_the_turn_withdraws_its_replies_and_the_dialogue_did_not_happen(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await receive(crm, echo("soy Ana", "agent-1"))
+    assert (await commit(crm, work, "hola", dialogue={"events": [1]}))["withdrawn"] == 1
+    assert "send" not in await next_send(crm, work)
+    held = await conversation(crm)
+    assert held["dialogue"] is None
+    assert ("hola", "withdrawn") in await outbox(crm)
+
+
+async def test_a_person_who_takes_over_between_two_parts_stops_the_second(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "uno", "dos")
+    send = (await next_send(crm, work))["send"]
+    await receive(crm, echo("soy Ana", "agent-1", own_app=False))
+    assert "send" not in await next_send(crm, work, {"message": send["id"], "outcome": "sent", "platform_id": "our-1"})
+    assert dict(await outbox(crm)) == {"uno": "sent", "dos": "withdrawn", "soy Ana": "sent"}
+
+
+async def test_the_bots_own_goodbye_goes_out_when_it_hands_over(crm: Crm) -> None:
+    await receive(crm, inbound("quiero una persona"))
+    (work,) = await claim(crm)
+    await commit(crm, work, "Te paso con alguien", effects=[{"effect": "handover", "reason": "lo pidió", "seconds": 3600}])
+    assert (await next_send(crm, work))["send"]["message"]["text"] == "Te paso con alguien"
+    held = await conversation(crm)
+    assert (held["owner"], held["owner_reason"], held["attention"]) == ("human", "lo pidió", "lo pidió")
+
+
+async def test_a_send_that_is_retried_keeps_its_place_before_later_replies(crm: Crm) -> None:
+    await receive(crm, inbound("uno"))
+    (work,) = await claim(crm)
+    await commit(crm, work, "a")
+    send = (await next_send(crm, work))["send"]
+    await next_send(crm, work, {"message": send["id"], "outcome": "retry", "retry_seconds": 0.3, "error": {"detail": "x", "code": "4"}})
+    await receive(crm, inbound("dos"))
+    (work,) = await claim(crm)
+    await commit(crm, work, "b")
+    assert "send" not in await next_send(crm, work)
+
+    async def due() -> list[object]:
+        return await claim(crm)
+
+    (work,) = await eventually(due)
+    first = (await next_send(crm, work))["send"]
+    second = (await next_send(crm, work, {"message": first["id"], "outcome": "sent", "platform_id": "p1"}))["send"]
+    assert (first["message"]["text"], first["attempts"], second["message"]["text"]) == ("a", 2, "b")
+
+
+async def test_a_send_that_fails_for_good_is_shown_to_the_staff(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "a", "b")
+    send = (await next_send(crm, work))["send"]
+    await next_send(crm, work, {"message": send["id"], "outcome": "window", "error": {"detail": "closed", "code": "10"}})
+    held = await conversation(crm)
+    assert held["attention"] == "no se pudo enviar: window"
+    assert await outbox(crm) == [("a", "failed"), ("b", "failed")]
+
+
+async def test_retries_end(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "a")
+    step = await next_send(crm, work)
+    while "send" in step:
+        step = await next_send(
+            crm, work, {"message": step["send"]["id"], "outcome": "retry", "retry_seconds": 0.0, "error": {"detail": "x"}}, p_max_attempts=3)
+    (message,) = [m for m in (await conversation(crm))["messages"] if m["direction"] == "out"]
+    assert (message["status"], message["attempts"]) == ("failed", 3)
+
+
+async def test_token_trouble_stops_the_account_and_loses_nothing(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "a")
+    send = (await next_send(crm, work))["send"]
+    trouble = {"message": send["id"], "outcome": "operator", "error": {"detail": "token expired", "code": "190"}}
+    await next_send(crm, work, trouble, p_pause_seconds=0.4)
+    assert [a["reason"] for a in (await crm.call("omnicrm_overview"))["paused"]] == ["token expired"]
+    assert await outbox(crm) == [("a", "queued")]
+
+    async def due() -> list[object]:
+        return await claim(crm)
+
+    (work,) = await eventually(due)
+    assert (await next_send(crm, work))["send"]["message"]["text"] == "a"
+
+
+async def test_a_worker_that_died_sending_leaves_an_unknown_that_is_never_repeated(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "a")
+    await crm.call("omnicrm_next_send", p_thread=work["thread"], p_token=work["token"], p_lease_seconds=0.05, p_rate=1000.0)
+
+    async def due() -> list[object]:
+        return await claim(crm)
+
+    (work,) = await eventually(due)
+    assert "send" not in await next_send(crm, work)
+    assert await outbox(crm) == [("a", "unknown")]
+    assert (await conversation(crm))["attention"] == "envío sin confirmar"
+    await receive(crm, echo("a", "our-1"))
+    held = await conversation(crm)
+    assert (await outbox(crm), held["attention"], held["owner"]) == ([("a", "sent")], None, "bot")
+
+
+async def test_an_answer_that_is_too_old_is_not_sent_but_shown(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "a", p_reply_max_age=-1.0)
+    assert "send" not in await next_send(crm, work)
+    assert (await conversation(crm))["attention"] == "una respuesta caducó sin salir"
+
+
+async def test_sends_of_one_account_are_paced(crm: Crm) -> None:
+    from dataclasses import replace
+
+    people = [replace(CUSTOMER, user=f"u{i}") for i in range(5)]
+    await receive(crm, *(inbound(address=p) for p in people))
+    delays = []
+    for work in await claim(crm):
+        await commit(crm, work, "hola")
+        step = await crm.call("omnicrm_next_send", p_thread=work["thread"], p_token=work["token"], p_lease_seconds=30.0, p_rate=2.0)
+        delays.append(step["delay"])
+    assert delays == sorted(delays)
+    assert delays[-1] > 1.0
+
+
+async def test_work_of_accounts_that_a_worker_does_not_serve_is_left_alone(crm: Crm) -> None:
+    await receive(crm, inbound())
+    answer = await crm.call("omnicrm_claim", p_worker="w", p_accounts=["IG:other"], p_limit=5, p_lease_seconds=1.0)
+    assert answer["work"] == []
+
+
+async def test_a_burst_waits_for_its_window_and_a_tap_does_not(crm: Crm) -> None:
+    await receive(crm, inbound("uno"), p_burst_seconds=60.0)
+    assert await claim(crm) == []
+    answer = await crm.call("omnicrm_claim", p_worker="w", p_accounts=["IG:17841470026191358"], p_limit=5, p_lease_seconds=1.0)
+    assert 50 < answer["next_due_seconds"] <= 60
