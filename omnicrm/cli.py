@@ -1,4 +1,140 @@
 """The command line: ``omnicrm …``. Each command imports what it needs, so that ``--help`` answers at once."""
+
 from __future__ import annotations
-def main() -> None:
-    """Run the command line."""
+
+import asyncio
+import enum
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+# Before anything imports Rasa or TensorFlow: no calls home, no talk about graphics cards.
+QUIET = {"RASA_TELEMETRY_ENABLED": "false", "TF_CPP_MIN_LOG_LEVEL": "2", "SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
+PROJECT = Path(__file__).resolve().parent.parent
+WRONG_SETTINGS = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="omnicrm", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Omnichannel CRM bot on Rasa: try it, set it up, check it.",
+)  # fmt: skip
+
+
+class Channel(str, enum.Enum):
+    """The channels that a trial can speak."""
+
+    instagram = "instagram"
+    messenger = "messenger"
+
+
+ChannelOption = Annotated[Channel, typer.Option(envvar="CHANNEL", help="Which customer you are.")]
+
+
+@app.command()
+def up(channel: ChannelOption = Channel.instagram) -> None:
+    """Try it all here (make run).
+
+    In a terminal it opens a chat; elsewhere it plays a written conversation over both channels and checks it.
+    """
+    from omnicrm.trial import up as run
+
+    raise typer.Exit(run(PROJECT, channel.value))
+
+
+@app.command()
+def train() -> None:
+    """Train the model if its inputs changed."""
+    from rich.console import Console
+
+    from omnicrm import model
+    from omnicrm.progress import step
+
+    with step(Console(highlight=False), "Model") as tell:
+        path = model.ensure(PROJECT, PROJECT / ".data" / "logs" / "train.log", tell)
+    typer.echo(f"  {path.relative_to(PROJECT)}")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date.
+
+    DATABASE_URL, else the embedded one.
+    """
+    from omnicrm.database import bring_up_to_date
+    from omnicrm.settings import Settings
+
+    typer.echo(bring_up_to_date(Settings.load(), typer.echo))
+
+
+@app.command()
+def doctor() -> None:
+    """Say in Spanish what is wrong, and the cure.
+
+    Looks at settings, database, model, actions, channels and the Graph token. Ends with 1 when the bot cannot work.
+    """
+    from omnicrm.doctor import examine
+
+    raise typer.Exit(asyncio.run(examine(PROJECT)))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def simulator(context: typer.Context) -> None:
+    """Be Meta and its customers on this machine."""
+    from simulator.__main__ import main as run
+
+    raise typer.Exit(run(context.args))
+
+
+@app.command()
+def chat(
+    address: Annotated[str, typer.Option("--simulator", help="Address of a running simulator.")],
+    channel: ChannelOption = Channel.instagram,
+) -> None:
+    """Chat over a simulator that runs already."""
+    from omnicrm.chat import chat as run
+
+    asyncio.run(run(address, channel.value))
+
+
+def main(arguments: Optional[list[str]] = None) -> None:  # noqa: UP007 - typer reads annotations at run time
+    """Run the command line. Foreseen trouble ends with its own lines and a status, never with a traceback."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        app(arguments)
+    except SystemExit:
+        raise
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BaseException as error:
+        status = _foreseen(error)
+        if status is None:
+            raise
+        sys.stderr.write(f"{error}\n")
+        sys.exit(status)
+
+
+def _foreseen(error: BaseException) -> int | None:
+    from omnicrm.processes import ProcessFailed, Stopped
+    from omnicrm.settings import SettingsError
+
+    if isinstance(error, SettingsError):
+        return WRONG_SETTINGS
+    if isinstance(error, Stopped):
+        return INTERRUPTED
+    if isinstance(error, ProcessFailed):
+        return 1
+    from crm.port import CrmError
+    from omnicrm.conversation import BadConversation
+    from omnicrm.migrate import MigrationError
+    from omnicrm.model import TrainingFailed
+    from omnicrm.trial import TrialRunning
+
+    return 1 if isinstance(error, (BadConversation, CrmError, MigrationError, TrainingFailed, TrialRunning)) else None
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from omnicrm.processes import die_with_parent
+
 KEPT = 3
 # Read by the bot while it runs, not by the training.
 NOT_TRAINED = frozenset({"knowledge"})
@@ -25,7 +27,7 @@ class TrainingFailed(Exception):
 def digest(project: Path) -> str:
     """Twelve hex digits that change with everything a model is made of: config, domain, data, our components, Rasa itself."""
     state = hashlib.sha256()
-    for name in ("rasa", "scikit-learn", "tensorflow"):
+    for name in ("rasa", "scikit-learn"):
         state.update(f"{name} {version(name)}\n".encode())
     for path in inputs(project):
         state.update(f"{path.relative_to(project).as_posix()} {path.stat().st_size}\n".encode())
@@ -95,8 +97,9 @@ def _train(project: Path, target: Path, log: Path, tell: Callable[[str], None]) 
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - the command is ours
-            command, cwd=project, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
+            command, cwd=project, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only asks the kernel for a signal
+        )  # fmt: skip
         try:
             while process.poll() is None:
                 tell(_last_line(log))

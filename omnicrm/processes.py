@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import httpx
-
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.1
 
@@ -81,7 +79,7 @@ class Processes:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with(os.getpid()),
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only asks the kernel for a signal
             )
         child = Child(name, process, log)
         self._children.append(child)
@@ -126,11 +124,15 @@ def _signal_group(group: int, number: int) -> None:
         pass  # nobody is left in it; macOS says "permitted" of a zombie's group
 
 
-def _die_with(parent: int) -> Callable[[], None] | None:
-    """What a child does before it starts: ask the kernel to be ended when its parent is. Only Linux can."""
+def die_with_parent() -> Callable[[], None] | None:
+    """What a child does before it starts: ask the kernel to be ended when its parent is. Only Linux can.
+
+    The kernel watches the thread that starts the child: use it from one that lives as long as the process.
+    """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec nothing may load or lock
+    parent = os.getpid()
 
     def before_exec() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -152,6 +154,8 @@ async def until(ready: Callable[[], Awaitable[bool]], what: Child, seconds: floa
 
 async def answers(address: str) -> bool:
     """Whether an HTTP server answers there without an error of its own."""
+    import httpx
+
     async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
         try:
             return (await client.get(address)).status_code < 500

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import functools
 import os
 import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from dotenv import dotenv_values
 from rich.console import Console
 
 from omnicrm import model
-from omnicrm.processes import Processes, answers, free_ports, until
+from omnicrm.processes import Processes, answers, free_ports, stopping_on_signals, until
 from omnicrm.progress import step
 from omnicrm.settings import Settings
 
@@ -28,30 +30,33 @@ WEBHOOK = "/api/webhooks/meta"
 NOT_IN_A_TRIAL = ("META_", "DATABASE_URL", "SUPABASE_", "DATA_DIR")
 
 
+class TrialRunning(Exception):
+    """A trial holds this folder already."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A running trial: where its parts answer, and the settings its processes have."""
+    """Where a trial's parts answer, and the environment and settings that its processes have."""
 
     simulator: str
     bot: str
     actions: str
     folder: Path
+    environment: Mapping[str, str]
     settings: Settings
 
 
 def environment(outer: Mapping[str, str], project: Path, folder: Path, simulator: str, *, with_ara: bool) -> dict[str, str]:
-    """The environment of a trial's processes: the user's own, with other keys in place of the real ones.
-
-    Every name of ours is set, if only to nothing, because ``.env`` would fill in what is missing.
-    """
+    """The environment of a trial's processes: the user's own, with other keys in place of the real ones."""
     named = {name.upper() for name in Settings.__dataclass_fields__}
+    left_out = NOT_IN_A_TRIAL if with_ara else (*NOT_IN_A_TRIAL, "ARA_")
     outside = {name: value for name, value in {**dotenv_values(project / ".env"), **outer}.items() if value is not None}
-    kept = {name: value for name, value in outside.items() if not name.startswith(NOT_IN_A_TRIAL)}
-    if not with_ara:
-        kept.update({name: "" for name in named if name.startswith("ARA_")})
+    # A proxy of the user's network must not be asked for this machine.
+    direct = ",".join(filter(None, ["127.0.0.1,localhost", outside.get("NO_PROXY") or outside.get("no_proxy")]))
     return {
-        **{name: "" for name in named},
-        **kept,
+        **{name: value for name, value in outside.items() if not name.startswith(left_out)},
+        # Set to nothing rather than left out: `.env` would fill in what is missing.
+        **{name: "" for name in named if name.startswith(left_out)},
         "DATA_DIR": str(folder),
         "META_ACCESS_TOKEN": "EAAtrial" + secrets.token_hex(8),
         "META_PAGE_ID": "104098558513421",
@@ -64,6 +69,8 @@ def environment(outer: Mapping[str, str], project: Path, folder: Path, simulator
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "PYTHONUNBUFFERED": "1",
         "SANIC_HOST": "127.0.0.1",
+        "NO_PROXY": direct,
+        "no_proxy": direct,
     }
 
 
@@ -74,69 +81,86 @@ def endpoints(project: Path, actions: str) -> str:
     return yaml.safe_dump(document)
 
 
-async def start(console: Console, project: Path, folder: Path, processes: Processes, *, with_ara: bool) -> Trial:
-    """Start everything in ``folder`` and wait until it answers. Raises ``ProcessFailed``, ``TrainingFailed`` or ``CrmUnavailable``."""
-    simulator_port, bot_port, actions_port = free_ports(3)
-    simulator, bot, actions = (f"http://127.0.0.1:{port}" for port in (simulator_port, bot_port, actions_port))
-    variables = environment(os.environ, project, folder, simulator, with_ara=with_ara)
-    settings = Settings.load(variables, dotenv=None)
-    trial = Trial(simulator=simulator, bot=bot, actions=actions, folder=folder, settings=settings)
-
-    with step(console, "Model") as tell:
-        path = await asyncio.to_thread(model.ensure, project, project / ".data" / "logs" / "train.log", tell)
-    endpoints_file = folder / "endpoints.yml"
-    endpoints_file.write_text(endpoints(project, actions), encoding="utf-8")
-
-    rasa = [sys.executable, "-m", "rasa"]
+async def start(processes: Processes, console: Console, project: Path, trial: Trial, model_file: Path) -> None:
+    """Start simulator, action server and bot, and wait until all answer. Raises ``ProcessFailed``."""
+    own_endpoints = trial.folder / "endpoints.yml"
+    own_endpoints.write_text(endpoints(project, trial.actions), encoding="utf-8")
+    python = [sys.executable, "-m"]
+    commands = {
+        "simulator": [*python, "simulator", "--port", _port(trial.simulator), "--webhook", trial.bot + WEBHOOK],
+        "actions": [*python, "rasa", "run", "actions", "-p", _port(trial.actions)],
+        "bot": [
+            *python, "rasa", "run", "-m", str(model_file), "-i", "127.0.0.1", "-p", _port(trial.bot),
+            "--credentials", "credentials.yml", "--endpoints", str(own_endpoints),
+        ],
+    }  # fmt: skip
+    addresses = {"simulator": trial.simulator + "/sim/settings", "actions": trial.actions + "/health", "bot": trial.bot + "/"}
     with step(console, "Simulator, action server and bot") as tell:
-        children = {
-            simulator + "/sim/settings": processes.start(
-                "simulator", [sys.executable, "-m", "simulator", "--port", str(simulator_port), "--webhook", bot + WEBHOOK], variables, project
-            ),
-            actions + "/health": processes.start("actions", [*rasa, "run", "actions", "-p", str(actions_port)], variables, project),
-            bot + "/": processes.start(
-                "bot",
-                [*rasa, "run", "-m", str(path), "-i", "127.0.0.1", "-p", str(bot_port),
-                 "--credentials", "credentials.yml", "--endpoints", str(endpoints_file)],
-                variables, project,
-            ),
-        }  # fmt: skip
-        for address, child in children.items():
-            tell(f"waiting for the {child.name}")
-            await until(lambda address=address: answers(address), child, BOT_START_SECONDS)  # type: ignore[misc]
-    return trial
+        children = {name: processes.start(name, command, trial.environment, project) for name, command in commands.items()}
+        for name, child in children.items():
+            tell(f"waiting for the {name}")
+            await until(functools.partial(answers, addresses[name]), child, BOT_START_SECONDS)
+
+
+def _port(address: str) -> str:
+    return address.rsplit(":", 1)[1]
 
 
 def up(project: Path, channel: str) -> int:
     """Run a trial: a chat where somebody watches, otherwise the written conversation. Returns the exit status."""
     console = Console(highlight=False)
-    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    watched = sys.stdin.isatty() and sys.stdout.isatty()
     data = project / ".data"
     data.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        folder = data / "trial" if interactive else Path(tempfile.mkdtemp(prefix="demo-", dir=data))
+        stack.enter_context(stopping_on_signals())
+        with step(console, "Model") as tell:
+            model_file = model.ensure(project, data / "logs" / "train.log", tell)
+        folder = data / "trial" if watched else Path(tempfile.mkdtemp(prefix="demo-", dir=data))
         folder.mkdir(exist_ok=True)
-        if not interactive:
+        if watched:
+            stack.enter_context(_alone(folder))
+        else:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        trial = _plan(project, folder, with_ara=watched)
         processes = stack.enter_context(Processes(data / "logs"))
-        return asyncio.run(_trial(console, project, folder, processes, channel if interactive else None))
+        return asyncio.run(_run(console, project, trial, processes, model_file, channel if watched else None))
 
 
-async def _trial(console: Console, project: Path, folder: Path, processes: Processes, channel: str | None) -> int:
+def _plan(project: Path, folder: Path, *, with_ara: bool) -> Trial:
+    simulator, bot, actions = (f"http://127.0.0.1:{port}" for port in free_ports(3))
+    variables = environment(os.environ, project, folder, simulator, with_ara=with_ara)
+    settings = Settings.load(variables, dotenv=None)
+    return Trial(simulator=simulator, bot=bot, actions=actions, folder=folder, environment=variables, settings=settings)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two chats on one database would answer each other's customers. Raises ``TrialRunning``."""
+    with (folder / "trial.lock").open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrialRunning("another trial with a chat runs in this folder: end it first, or open another clone") from None
+        yield
+
+
+async def _run(console: Console, project: Path, trial: Trial, processes: Processes, model_file: Path, channel: str | None) -> int:
     from crm.connect import open_crm
 
     with step(console, "Database") as tell:
-        crm = await open_crm(Settings(data_dir=folder), progress=tell)
+        crm = await open_crm(trial.settings, progress=tell)
     try:
-        trial = await start(console, project, folder, processes, with_ara=channel is not None)
+        await start(processes, console, project, trial, model_file)
         if channel is None:
-            from omnicrm.demo import play
+            from omnicrm import demo
 
-            return await play(console, project, trial, crm, processes)
+            return await demo.run(console, project, trial, crm, processes)
         from omnicrm.chat import chat
 
-        await chat(console, trial.simulator, channel, processes.check)
+        await chat(trial.simulator, channel, processes.check)
         return 0
     finally:
-        processes.stop()  # before the database, which stops with its last user
-        await crm.close()
+        with step(console, "Stopping everything"):
+            processes.stop()  # before the database, which stops with its last user
+            await crm.close()

@@ -107,7 +107,8 @@ say "packages → .venv/ (about 200; the first time takes a minute or two)"
 uv sync --frozen --python "$python" >&2
 # Plain `rasa shell` must not try the network either, from whatever shell it is started: Python reads .pth files first.
 site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-printf 'import os; os.environ.setdefault("RASA_TELEMETRY_ENABLED", "false"); os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")\n' \
-    >"$site/omnicrm_quiet.pth"
+cat >"$site/omnicrm_quiet.pth" <<'PTH'
+import os; [os.environ.setdefault(*pair) for pair in (("RASA_TELEMETRY_ENABLED", "false"), ("TF_CPP_MIN_LOG_LEVEL", "2"), ("SQLALCHEMY_SILENCE_UBER_WARNING", "1"))]
+PTH
 fingerprint >$stamp
 say "ready in $((SECONDS - started)) s"

@@ -1,0 +1,175 @@
+"""A customer's chat in the terminal, over the simulator: replies, buttons to tap, the typing sign, and media to send."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from prompt_toolkit import PromptSession
+from prompt_toolkit.formatted_text import HTML
+from prompt_toolkit.patch_stdout import patch_stdout
+from rich.console import Console
+from rich.markup import escape
+
+from omnicrm.transcript import lines
+from simulator.client import SimulatorClient
+
+CHANNELS = {"instagram": "Instagram", "messenger": "Messenger"}
+# Short, so that the typing sign is seen to come and go.
+LOOK_SECONDS = 0.7
+
+SENDS = {
+    "/imagen": {"attachment": {"type": "image"}},
+    "/video": {"attachment": {"type": "video"}},
+    "/audio": {"attachment": {"type": "audio"}},
+    "/archivo": {"attachment": {"type": "file"}},
+    "/sticker": {"attachment": {"type": "sticker"}},
+    "/ubicacion": {"attachment": {"type": "location"}},
+    "/mencion": {"story_mention": True},
+}
+HELP = """\
+  Escribe como si fueras un cliente. Para tocar un botón escribe su número o sus palabras.
+  [bold]/imagen /video /audio /archivo /sticker /ubicacion /mencion[/bold]  mandar algo que no es texto
+  [bold]/historia[/bold] texto   responder a una historia        [bold]/persona[/bold] texto   alguien del equipo escribe al cliente
+  [bold]/nuevo[/bold]            empezar como otro cliente       [bold]/ayuda[/bold] esto, [bold]/salir[/bold] terminar"""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a typed line asks for: ``say`` (with the simulator's fields), ``agent``, ``new``, ``help`` or ``leave``."""
+
+    what: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def read_line(line: str, titles: list[str]) -> Order | None:
+    """Understand a typed line; ``titles`` are the buttons in view. An unknown ``/word`` goes out as the text it is."""
+    text = line.strip()
+    if not text:
+        return None
+    word, _, rest = text.partition(" ")
+    rest = rest.strip()
+    simple = {"/salir": "leave", "/ayuda": "help", "/nuevo": "new"}.get(text.lower())
+    if simple:
+        return Order(simple)
+    if text.lower() in SENDS:
+        return Order("say", SENDS[text.lower()])
+    if word.lower() == "/historia" and rest:
+        return Order("say", {"story_reply": rest})
+    if word.lower() == "/persona" and rest:
+        return Order("agent", {"text": rest})
+    title = _title(text, titles)
+    return Order("say", {"tap": title} if title is not None else {"text": line.strip("\n")})
+
+
+def _title(text: str, titles: list[str]) -> str | None:
+    if text.isdecimal() and 1 <= int(text) <= len(titles):
+        return titles[int(text) - 1]
+    return next((title for title in titles if title.casefold() == text.casefold()), None)
+
+
+@dataclass(slots=True)
+class View:
+    """What the terminal shows now: the customer's id, how many messages, the last buttons, and whether the shop types."""
+
+    user: str
+    shown: int = 0
+    titles: list[str] = field(default_factory=list)
+    typing: bool = False
+
+    @staticmethod
+    def of_someone_new() -> View:
+        """Nobody has written yet; platforms' ids are long numbers."""
+        return View(user=str(10**15 + secrets.randbelow(10**15)))
+
+
+class Chat:
+    """One open chat of one channel."""
+
+    def __init__(self, console: Console, client: SimulatorClient, channel: str, check: Callable[[], None]) -> None:
+        self._console = console
+        self._client = client
+        self._channel = channel
+        self._check = check
+        self._view = View.of_someone_new()
+        self._session: PromptSession[str] = PromptSession(HTML("<ansicyan>Tú</ansicyan> › "), bottom_toolbar=self._toolbar)
+
+    def _toolbar(self) -> str:
+        state = "escribiendo…" if self._view.typing else "/ayuda · /salir"
+        return f" {CHANNELS[self._channel]} · {state}"
+
+    async def run(self) -> None:
+        """Chat until the customer leaves. Raises what ``check`` raises when the bot breaks down."""
+        self._console.rule(f"Chat de prueba · {CHANNELS[self._channel]}", align="left")
+        self._console.print(HELP)
+        with patch_stdout(raw=True):
+            watcher = asyncio.create_task(self._watch())
+            try:
+                while await self._turn(watcher):
+                    pass
+            finally:
+                watcher.cancel()
+                await asyncio.gather(watcher, return_exceptions=True)
+
+    async def _turn(self, watcher: asyncio.Task[None]) -> bool:
+        typed = asyncio.create_task(self._session.prompt_async())
+        await asyncio.wait({typed, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        if watcher.done():
+            typed.cancel()
+            await asyncio.gather(typed, return_exceptions=True)
+            watcher.result()
+        try:
+            order = read_line(typed.result(), self._view.titles)
+        except (EOFError, KeyboardInterrupt):
+            return False
+        return order is None or await self._carry_out(order)
+
+    async def _carry_out(self, order: Order) -> bool:
+        if order.what == "leave":
+            return False
+        if order.what == "help":
+            self._console.print(HELP)
+        elif order.what == "new":
+            self._view = View.of_someone_new()
+            self._console.rule("Otro cliente", align="left")
+        elif order.what == "agent":
+            await self._client.agent(self._channel, self._view.user, **order.fields)
+        else:
+            await self._say(order.fields)
+        return True
+
+    async def _say(self, fields: dict[str, Any]) -> None:
+        try:
+            answer = await self._client.say(self._channel, self._view.user, name="Cliente de prueba", **fields)
+        except httpx.HTTPStatusError as error:
+            self._console.print(f"[red]El simulador no lo aceptó: {escape(error.response.text)}[/red]")
+            return
+        if answer.get("status") != 200:
+            self._console.print(f"[yellow]El bot respondió {answer.get('status')} al webhook; el simulador lo intentará otra vez.[/yellow]")
+
+    async def _watch(self) -> None:
+        while True:
+            self._check()
+            view = self._view
+            phone = await self._client.phone(self._channel, view.user, after=view.shown, wait=LOOK_SECONDS)
+            fresh = [message for message in phone["messages"] if message["from"] == "shop"][view.shown:]
+            for message in fresh:
+                for line in lines(message):
+                    self._console.print(line)
+            if fresh:
+                view.titles = list(fresh[-1].get("buttons") or ())
+            view.shown += len(fresh)
+            if view.typing != bool(phone["typing"]):
+                view.typing = bool(phone["typing"])
+                self._session.app.invalidate()
+
+
+async def chat(simulator: str, channel: str, check: Callable[[], None] = lambda: None) -> None:
+    """Open a chat over a running simulator, as a new customer of this channel."""
+    console = Console(highlight=False, force_terminal=True)
+    async with SimulatorClient(simulator) as client:
+        await Chat(console, client, channel, check).run()

@@ -1,0 +1,80 @@
+"""What ``make run`` does where nobody watches: a written conversation over both channels, shown and checked."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from connectors.message import Address
+from crm.port import Crm
+from omnicrm.conversation import Conversation, load, responses_of
+from omnicrm.player import Customer, Played, play
+from omnicrm.processes import Processes
+from omnicrm.progress import step
+from omnicrm.transcript import lines
+from omnicrm.trial import Trial
+from simulator.client import SimulatorClient
+
+SCRIPT = Path(__file__).with_name("demo.yml")
+
+
+async def run(console: Console, project: Path, trial: Trial, crm: Crm, processes: Processes) -> int:
+    """Play the demo as an Instagram and as a Messenger customer at the same time. Returns 0, or 1 with every problem said."""
+    conversation, responses = load(SCRIPT), responses_of(project)
+    customers = _customers(trial)
+    async with SimulatorClient(trial.simulator) as client:
+        with step(console, f"«{conversation.title}», on both channels"):
+            played = await asyncio.gather(*(play(conversation, customer, client, crm, responses) for customer in customers))
+    for customer, result in zip(customers, played, strict=True):
+        _show(console, customer, result)
+    await _show_crm(console, crm)
+    processes.check()
+    return _verdict(console, conversation, customers, played)
+
+
+def _customers(trial: Trial) -> tuple[Customer, Customer]:
+    # Ids of platforms are long numbers; a customer is new in every trial.
+    instagram, messenger = (str(10**15 + secrets.randbelow(10**15)) for _ in range(2))
+    settings = trial.settings
+    return (
+        Customer(channel="instagram", name="Lucía Ramos", address=Address(channel="IG", account=settings.meta_ig_account_id, user=instagram)),
+        Customer(channel="messenger", name="Diego Peña", address=Address(channel="FB", account=settings.meta_page_id, user=messenger)),
+    )
+
+
+def _show(console: Console, customer: Customer, played: Played) -> None:
+    console.rule(f"{customer.channel.capitalize()} · {customer.name}", align="left")
+    for message in played.messages:
+        for line in lines(message):
+            console.print(line)
+
+
+async def _show_crm(console: Console, crm: Crm) -> None:
+    overview = await crm.call("omnicrm_overview")
+    console.rule("CRM", align="left")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("clients", str(overview["clients"]))
+    table.add_row("conversations", str(overview["conversations"]))
+    for name, count in sorted(overview["messages"].items()):
+        table.add_row(f"messages {name}", str(count))
+    for item in overview["attention"]:
+        table.add_row("waits for a person", f"{item['key']}: {item['reason']}")
+    console.print(table)
+
+
+def _verdict(console: Console, conversation: Conversation, customers: tuple[Customer, ...], played: list[Played]) -> int:
+    wrong = [f"{c.channel}: {problem}" for c, result in zip(customers, played, strict=True) for problem in result.problems]
+    replies = sum(len(one.expected) for one in conversation.steps)
+    console.rule()
+    if not wrong:
+        console.print(f"[green]All {replies} replies came as written, on both channels, and the CRM holds what it must.[/green]")
+        return 0
+    console.print(f"[red]{len(wrong)} things are not as written:[/red]")
+    for problem in wrong:
+        console.print(f"  {escape(problem)}")
+    return 1

@@ -1,0 +1,185 @@
+"""``omnicrm doctor``: look at everything the bot needs and say, in plain Spanish, what is wrong and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import traceback
+import warnings
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from connectors.platform import Finding, Platform
+from crm.port import Crm, CrmError, CrmMisconfigured, CrmUnavailable
+from omnicrm import model
+from omnicrm.migrate import read_migrations
+from omnicrm.settings import Settings, SettingsError
+
+MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
+CHECK_SECONDS = 20.0
+
+
+def _ok(text: str) -> Finding:
+    return Finding(level="ok", text=text)
+
+
+def _warning(text: str) -> Finding:
+    return Finding(level="warning", text=text)
+
+
+def _error(text: str) -> Finding:
+    return Finding(level="error", text=text)
+
+
+async def examine(project: Path, tell: Callable[[str], None] = print) -> int:
+    """Print every finding as it comes. Returns 0 when nothing stands in the way, else 1."""
+    worst = 0
+    async for title, findings in _sections(project):
+        tell(f"\n{title}")
+        for finding in findings:
+            tell(f"  {MARKS[finding.level]} {finding.text}")
+            worst = max(worst, int(finding.level == "error"))
+    tell("\nHay algo que arreglar antes de arrancar: lo marcado con ✗." if worst else "\nTodo lo necesario está en orden.")
+    return worst
+
+
+async def _sections(project: Path) -> AsyncIterator[tuple[str, Sequence[Finding]]]:
+    try:
+        settings = Settings.load(dotenv=project / ".env")
+    except SettingsError as error:
+        yield "Ajustes", [_error(f"{line}  Corrígelo en .env o en el ambiente.") for line in str(error).splitlines()]
+        return
+    yield "Ajustes", check_settings(settings)
+    yield "Base de datos", await check_database(settings)
+    yield "Modelo", check_model(project)
+    yield "Acciones", await check_actions(project)
+    async with httpx.AsyncClient(timeout=settings.send_timeout_seconds) as http:
+        findings, platforms = check_channels(project, settings, http)
+        yield "Canales", findings
+        for platform in platforms:
+            yield f"Cuenta de {platform.name}", await check_account(platform)
+
+
+def check_settings(settings: Settings) -> list[Finding]:
+    """What is set, by what it means for the bot."""
+    if settings.database_url:
+        found = [_ok("Base de datos: PostgreSQL, por DATABASE_URL.")]
+    elif settings.supabase_url or settings.supabase_secret_key:
+        found = [_ok("Base de datos: Supabase por HTTPS. Con DATABASE_URL el bot se entera más rápido de cada mensaje.")]
+    else:
+        found = [_warning(f"Base de datos: la incluida, en {settings.data_dir}. Para producción pon DATABASE_URL o SUPABASE_URL.")]
+    if settings.ara_api_key:
+        found.append(_ok(f"Ara: {settings.ara_model} en {settings.ara_base_url}."))
+    else:
+        found.append(_ok("Ara: sin ARA_API_KEY responde solo con los archivos de data/knowledge, o pasa con una persona."))
+    return found
+
+
+async def check_database(settings: Settings) -> list[Finding]:
+    """Whether the database answers, has our functions in this version, and lets us call them."""
+    from crm.connect import open_crm
+
+    try:
+        crm = await asyncio.wait_for(open_crm(settings), CHECK_SECONDS)
+    except (CrmError, asyncio.TimeoutError) as error:
+        return [_error(f"No se pudo abrir: {error or 'no contesta'}. Revisa DATABASE_URL o SUPABASE_URL y SUPABASE_SECRET_KEY.")]
+    try:
+        return await check_schema(crm)
+    finally:
+        await crm.close()
+
+
+async def check_schema(crm: Crm) -> list[Finding]:
+    """Version of the schema and state of the queues, through the port alone, so with the rights that the bot has."""
+    ours = int(read_migrations()[-1].version)
+    try:
+        found = int(await asyncio.wait_for(crm.call("omnicrm_schema_version"), CHECK_SECONDS))
+        overview = await asyncio.wait_for(crm.call("omnicrm_overview"), CHECK_SECONDS)
+    except CrmMisconfigured as error:
+        return [_error(f"Contesta, pero así no sirve: {error}. Si faltan tablas o funciones corre `omnicrm migrate`; si falta permiso, "
+                       "usa la clave secreta (service_role), no la pública.")]  # fmt: skip
+    except (CrmUnavailable, asyncio.TimeoutError) as error:
+        return [_error(f"No contesta: {error or 'se acabó el tiempo'}. Revisa la dirección, la clave y que el proyecto no esté en pausa.")]
+    except CrmError as error:
+        return [_error(f"Rechazó la consulta: {error}. Corre `omnicrm migrate`.")]
+    if found < ours:
+        return [_error(f"Tiene la versión {found} y este programa necesita la {ours}: corre `omnicrm migrate`.")]
+    if found > ours:
+        return [_warning(f"Tiene la versión {found}, más nueva que este programa ({ours}): actualiza el programa.")]
+    return [_ok(f"Contesta, en la versión {found}."), *_queues(overview)]
+
+
+def _queues(overview: Any) -> list[Finding]:
+    found = [
+        _error(f"{item['channel']} {item['account']}: los envíos están detenidos: {item['reason']}. Los mensajes esperan; "
+               "al arreglarlo salen solos.")
+        for item in overview["paused"]
+    ]  # fmt: skip
+    if overview["attention"]:
+        found.append(_warning(f"{len(overview['attention'])} conversaciones esperan a una persona."))
+    oldest = overview["oldest_received_seconds"]
+    if oldest is not None and oldest > 60:
+        found.append(_warning(f"Hay un mensaje sin contestar desde hace {oldest / 60:.0f} min: ¿está corriendo el bot (`rasa run`)?"))
+    return found
+
+
+def check_model(project: Path) -> list[Finding]:
+    """Whether there is a model, and one of the present files."""
+    newest = model.latest(project)
+    if newest is None:
+        return [_error("No hay modelo: corre `omnicrm train`.")]
+    if newest == model.path_of(project):
+        return [_ok(f"Está al día ({newest.name}).")]
+    return [_warning(f"El modelo más nuevo ({newest.name}) no es el de los archivos actuales: corre `omnicrm train` y reinicia el bot.")]
+
+
+async def check_actions(project: Path) -> list[Finding]:
+    """Whether the action server of endpoints.yml answers."""
+    document = yaml.safe_load((project / "endpoints.yml").read_text(encoding="utf-8")) or {}
+    address = str((document.get("action_endpoint") or {}).get("url") or "")
+    if not address:
+        return [_error("endpoints.yml no dice dónde está el servidor de acciones: ponle action_endpoint.url.")]
+    async with httpx.AsyncClient(timeout=3, trust_env=False) as http:
+        with suppress(httpx.HTTPError):
+            if (await http.get(httpx.URL(address).join("/health"))).status_code == 200:
+                return [_ok(f"El servidor de acciones contesta ({address}).")]
+    return [_warning(f"El servidor de acciones no contesta en {address}: arráncalo con `rasa run actions` antes que el bot.")]
+
+
+def check_channels(project: Path, settings: Settings, http: httpx.AsyncClient) -> tuple[list[Finding], list[Platform]]:
+    """Import and build every channel of credentials.yml ourselves: Rasa reports any fault in them as a misspelled name."""
+    from connectors.registry import build
+
+    found: list[Finding] = []
+    platforms: list[Platform] = []
+    for name in yaml.safe_load((project / "credentials.yml").read_text(encoding="utf-8")) or {}:
+        if "." not in name:
+            found.append(_warning(f"{name}: es un canal propio de Rasa; en producción quítalo de credentials.yml."))
+            continue
+        try:
+            module, _, class_name = name.rpartition(".")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Rasa's old dependencies complain of each other
+                channel = getattr(importlib.import_module(module), class_name)
+            platforms.append(build(channel.platform_name, settings, http))
+        except SettingsError as error:
+            found += [_error(f"{class_name}: {line}") for line in str(error).splitlines()]
+        except Exception as error:  # whatever stops a channel is what we are here to show
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            found.append(_error(f"{name}: no se pudo cargar: {type(error).__name__}: {error} ({where.filename}:{where.lineno})."))
+        else:
+            found.append(_ok(f"{class_name}: listo, recibe en {platforms[-1].webhook_path}."))
+    return found or [_error("credentials.yml no nombra ningún canal.")], platforms
+
+
+async def check_account(platform: Platform) -> Sequence[Finding]:
+    """What the platform says of our token and subscription."""
+    try:
+        return await asyncio.wait_for(platform.check(), CHECK_SECONDS)
+    except asyncio.TimeoutError:
+        return [_error(f"{platform.name} no contestó en {CHECK_SECONDS:.0f} s: revisa la conexión a internet.")]

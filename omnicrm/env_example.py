@@ -1,0 +1,51 @@
+"""The text of ``.env.example``, made from the settings: ``python -m omnicrm.env_example > .env.example``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import Field, fields
+from typing import Any
+
+from omnicrm.settings import Settings
+
+HEAD = """\
+# Every setting of the bot. Copy this file to .env and fill in what you need: `make run` needs nothing of it.
+# The environment wins over .env. A line that starts with # is the default: take the # away to change it.
+"""
+SECTIONS = {
+    "database_url": "Database: DATABASE_URL, else Supabase over HTTPS, else a PostgreSQL of our own in DATA_DIR",
+    "meta_access_token": "Meta: Instagram and Messenger",
+    "burst_seconds": "How the bot behaves",
+    "ara_api_key": "Ara, the language model: without a key she answers from data/knowledge alone",
+    "worker_concurrency": "Machinery",
+}
+
+
+def shown_default(spec: Field[Any]) -> str:
+    """A setting's default as it is written in the environment; empty for none."""
+    if isinstance(spec.default, float):
+        return f"{spec.default:g}"
+    return ",".join(spec.default) if isinstance(spec.default, tuple) else str(spec.default)
+
+
+def example_file() -> str:
+    """The whole file."""
+    parts = [HEAD]
+    for spec in fields(Settings):
+        if spec.name in SECTIONS:
+            parts.append(f"\n# --- {SECTIONS[spec.name]} ---\n")
+        parts.append(_entry(spec))
+    return "".join(parts)
+
+
+def _entry(spec: Field[Any]) -> str:
+    default = shown_default(spec)
+    name = spec.name.upper()
+    example, meaning = spec.metadata["example"], spec.metadata["meaning"]
+    if default:
+        return f"\n# {meaning}. Default: {default}\n# {name}={example}\n"
+    return f"\n# {meaning}. Default: none. Example: {example}\n{name}=\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example_file())
