@@ -1,4 +1,7 @@
-"""Rasa's input channels: one class per platform, all alike. ``credentials.yml`` names them; settings come from the environment."""
+"""Rasa's input channels: one class per platform, all alike.
+
+``credentials.yml`` names them; their settings come from the environment.
+"""
 
 from __future__ import annotations
 

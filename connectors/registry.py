@@ -9,7 +9,7 @@ import httpx
 from connectors.platform import Platform
 from omnicrm.settings import Settings
 
-# Name of the channel -> where its `(settings, http) -> Platform` is. Imported on use, so that one platform's trouble stays its own.
+# Name of the channel -> its `(settings, http) -> Platform`. Imported on use, so that one platform's trouble stays its own.
 PLATFORMS = {
     "instagram": "connectors.meta:instagram",
     "messenger": "connectors.meta:messenger",

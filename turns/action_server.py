@@ -22,8 +22,8 @@ class ActionServer(EndpointConfig):
 
     def __init__(self, endpoint: EndpointConfig, timeout: float) -> None:
         super().__init__(
-            endpoint.url, endpoint.params, endpoint.headers, endpoint.basic_auth, endpoint.token, endpoint.token_name, endpoint.cafile,
-            **endpoint.kwargs,
+            endpoint.url, endpoint.params, endpoint.headers, endpoint.basic_auth, endpoint.token, endpoint.token_name,
+            endpoint.cafile, **endpoint.kwargs,
         )
         self._timeout = timeout
 

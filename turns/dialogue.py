@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import UserMessage
@@ -24,16 +23,6 @@ STUMBLED_TEXT = "Perdón, algo falló de nuestro lado. Una persona del equipo te
 STUMBLED_EFFECT = {"effect": "handover", "reason": "el bot no pudo contestar"}
 
 
-class Dialogue(Protocol):
-    """What the worker needs of a dialogue; tests of the machinery bring their own."""
-
-    async def run(self, work: Claimed, turn: TurnInput, channel_name: str) -> TurnResult:
-        """Decide one turn. Sends nothing and writes nothing."""
-
-    def stumbled(self, work: Claimed) -> TurnResult:
-        """The honest answer when a turn cannot be decided: an apology, and a person."""
-
-
 class RasaDialogue:
     """Runs turns on a loaded agent, in this process."""
 
@@ -49,7 +38,8 @@ class RasaDialogue:
         """Parse, predict, act; collect what would be said. Failures of actions end in an apology and a person."""
         collector = ReplyCollector(channel_name)
         message = UserMessage(
-            turn.text, collector, work.key, input_channel=channel_name, message_id=str(turn.message_ids[-1]), metadata=turn.metadata,
+            turn.text, collector, work.key, input_channel=channel_name, message_id=str(turn.message_ids[-1]),
+            metadata=turn.metadata,
         )
         failures: list[str] = []
         token = failed_actions.set(failures)

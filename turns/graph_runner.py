@@ -27,7 +27,8 @@ class InlineGraphRunner(GraphRunner):
         """Take over the nodes that Rasa has loaded."""
         if isinstance(runner, InlineGraphRunner):
             return runner
-        assert isinstance(runner, DaskGraphRunner)
+        if not isinstance(runner, DaskGraphRunner):
+            raise TypeError(f"cannot take over the nodes of a {type(runner).__name__}")
         return cls(runner._graph_schema, runner._instantiated_nodes)
 
     def run(self, inputs: dict[str, Any] | None = None, targets: list[str] | None = None) -> dict[str, Any]:

@@ -17,7 +17,10 @@ ATTACHMENT_WORDS = {
 MAX_TEXT = 2000
 
 # Rasa executes text that begins with "/" as an intent. Invisible characters must not hide one: category Cf and controls.
-_HIDDEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u2000-\u200f\u2028-\u202f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+_HIDDEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u2000-\u200f"
+    "\u2028-\u202f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+)
 _COMMAND_PREFIX = re.compile(rf"^(?:[\s/\x00-\x1f\x7f-\x9f{_HIDDEN}])+")
 _ORDINALS = {
     "primera": 1, "primero": 1, "segunda": 2, "segundo": 2, "tercera": 3, "tercero": 3, "cuarta": 4, "cuarto": 4, "quinta": 5,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from connectors.message import Address, Json, Outgoing
 
@@ -27,7 +27,8 @@ class Received:
         content = row["content"]
         return Received(
             id=row["id"], kind=row["kind"], text=row["text"], payload=content.get("payload"), title=content.get("title"),
-            issued=bool(content.get("issued")), attachments=tuple(content.get("attachments") or ()), reply_to=content.get("reply_to"),
+            issued=bool(content.get("issued")), attachments=tuple(content.get("attachments") or ()),
+            reply_to=content.get("reply_to"),
         )
 
 
@@ -74,3 +75,13 @@ class TurnResult:
     replies: tuple[Outgoing, ...] = ()
     effects: tuple[dict[str, Any], ...] = ()
     silent: str | None = None
+
+
+class Dialogue(Protocol):
+    """What the worker needs of a dialogue; tests of the machinery bring their own."""
+
+    async def run(self, work: Claimed, turn: TurnInput, channel_name: str) -> TurnResult:
+        """Decide one turn. Sends nothing and writes nothing."""
+
+    def stumbled(self, work: Claimed) -> TurnResult:
+        """The honest answer when a turn cannot be decided: an apology, and a person."""

@@ -54,7 +54,7 @@ class ReplyCollector(OutputChannel):
         self.replies: list[Outgoing] = []
         self.effects: list[dict[str, Any]] = []
 
-    def name(self) -> str:  # type: ignore[override]  # Rasa's is a classmethod, read on instances only
+    def name(self) -> str:
         """The channel's name, so that responses can have variations per channel."""
         return self._name
 

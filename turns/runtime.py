@@ -14,7 +14,7 @@ from connectors.message import AnyEvent, Unsupported, event_to_json
 from connectors.platform import Platform
 from crm.port import Crm, CrmRejected
 from omnicrm.settings import Settings
-from turns.dialogue import Dialogue
+from turns.model import Dialogue
 from turns.sender import Sender
 from turns.worker import Worker
 
@@ -55,8 +55,9 @@ class Runtime:
 
     async def _store(self, events: Sequence[AnyEvent]) -> list[dict[str, object]]:
         results: list[dict[str, object]] = await self._crm.call(
-            "omnicrm_receive", p_events=[event_to_json(event) for event in events], p_burst_seconds=self._settings.burst_seconds,
-            p_takeover_seconds=self._settings.takeover_hours * 3600, p_stale_seconds=self._settings.reply_max_age_seconds,
+            "omnicrm_receive", p_events=[event_to_json(event) for event in events],
+            p_burst_seconds=self._settings.burst_seconds, p_takeover_seconds=self._settings.takeover_hours * 3600,
+            p_stale_seconds=self._settings.reply_max_age_seconds,
         )
         return results
 

@@ -13,8 +13,8 @@ from connectors.message import (
     Json,
     NeedsOperator,
     NotOurThread,
-    Outgoing,
     OutcomeUnknown,
+    Outgoing,
     Retry,
     SendError,
     Unreachable,
@@ -73,7 +73,8 @@ class Sender:
     async def _next(self, work: Claimed, platform: Platform, settled: Json) -> Json:
         arguments = {
             "p_thread": work.thread, "p_token": work.token, "p_lease_seconds": self._lease_seconds,
-            "p_rate": platform.capabilities.sends_per_second, "p_settled": settled, "p_takeover_seconds": self._takeover_seconds,
+            "p_rate": platform.capabilities.sends_per_second, "p_settled": settled,
+            "p_takeover_seconds": self._takeover_seconds,
         }
         try:
             return await self._crm.call("omnicrm_next_send", **arguments)

@@ -55,7 +55,7 @@ def bounded(events: Sequence[Event], sender_id: str, domain: Domain, max_turns: 
         return list(events)
     cut = starts[-max_turns]
     # Every turn begins at a listening bot; policies tell a turn by it.
-    while cut > 0 and not (isinstance(events[cut - 1], ActionExecuted) and events[cut - 1].action_name == ACTION_LISTEN_NAME):
+    while cut > 0 and not _listens(events[cut - 1]):
         cut -= 1
     before = DialogueStateTracker(sender_id, domain.slots)
     for event in events[: max(cut - 1, 0)]:
@@ -63,8 +63,13 @@ def bounded(events: Sequence[Event], sender_id: str, domain: Domain, max_turns: 
     return [*_restoring(before), *events[max(cut - 1, 0):]]
 
 
+def _listens(event: Event) -> bool:
+    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
+
+
 def _restoring(before: DialogueStateTracker) -> list[Event]:
-    restored: list[Event] = [SlotSet(slot.name, slot.value) for slot in before.slots.values() if slot.value != slot.initial_value]
+    changed = (slot for slot in before.slots.values() if slot.value != slot.initial_value)
+    restored: list[Event] = [SlotSet(slot.name, slot.value) for slot in changed]
     if before.active_loop_name:
         restored.append(ActiveLoop(before.active_loop_name))
     return restored

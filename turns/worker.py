@@ -12,9 +12,8 @@ from connectors.fit import fit
 from connectors.message import SendError
 from connectors.platform import Platform
 from crm.port import Crm, CrmError
-from turns.dialogue import Dialogue
 from turns.incoming import next_turn
-from turns.model import Claimed, TurnInput, TurnResult
+from turns.model import Claimed, Dialogue, TurnInput, TurnResult
 from turns.sender import Sender, account_key
 
 logger = logging.getLogger(__name__)
@@ -128,7 +127,9 @@ class Worker:
         finally:
             background.cancel()
         if result is None:
-            await self._crm.call("omnicrm_release", p_thread=work.thread, p_token=work.token, p_retry_seconds=RETRY_TURN_SECONDS * work.attempts)
+            await self._crm.call(
+                "omnicrm_release", p_thread=work.thread, p_token=work.token, p_retry_seconds=RETRY_TURN_SECONDS * work.attempts
+            )
             return
         await self._crm.call(
             "omnicrm_commit_turn", p_thread=work.thread, p_token=work.token, p_turn=self._document(turn, result, platform),
@@ -145,7 +146,9 @@ class Worker:
             # Well before the lease ends: a commit after it would be refused.
             return await asyncio.wait_for(self._dialogue.run(work, turn, platform.name), self._lease_seconds * 0.8)
         except Exception as error:
-            logger.exception("turn failed action=turn thread=%s attempt=%s error=%s", work.thread, work.attempts, type(error).__name__)
+            logger.exception(
+                "turn failed action=turn thread=%s attempt=%s error=%s", work.thread, work.attempts, type(error).__name__
+            )
             return None
 
     def _document(self, turn: TurnInput, result: TurnResult, platform: Platform) -> dict[str, Any]:
