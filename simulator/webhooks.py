@@ -1,0 +1,184 @@
+"""Deliver webhooks: sign, POST, and repeat the same bytes until the bot answers 2xx or the schedule is over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from simulator.config import Json
+from simulator.errors import ControlError
+from simulator.state import World
+from simulator.wire import meta_json, signed_headers
+
+if TYPE_CHECKING:
+    import httpx
+
+REMEMBERED = 20_000
+NO_ANSWER = 0  # stands in place of a status when the bot did not answer at all
+
+
+@dataclass(slots=True, kw_only=True)
+class Delivery:
+    """One POST with everything needed to repeat it byte by byte."""
+
+    id: int
+    body: bytes
+    headers: dict[str, str]
+    mids: tuple[str, ...] = ()
+    statuses: list[int] = field(default_factory=list)
+    answer: str = ""
+    error: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the bot has taken it."""
+        return any(200 <= status < 300 for status in self.statuses)
+
+    def as_json(self) -> dict[str, Json]:
+        """As control answers and ``GET /sim/deliveries`` show it."""
+        shown: dict[str, Json] = {
+            "delivery": self.id,
+            "status": self.statuses[-1] if self.statuses else None,
+            "statuses": self.statuses,
+            "mids": list(self.mids),
+        }
+        return {**shown, "error": self.error} if self.error else shown
+
+
+class Webhooks:
+    """The sender of webhooks of one simulator."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.deliveries: deque[Delivery] = deque(maxlen=REMEMBERED)
+        self._by_mid: dict[str, Delivery] = {}
+        self._count = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._client: httpx.AsyncClient | None = None
+
+    # --- life ----------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> httpx.AsyncClient:
+        """Make the HTTP client; its import takes as long as all the rest of the start, so it happens beside it."""
+        if self._client is None:
+            httpx = await asyncio.to_thread(import_module, "httpx")
+            if self._client is None:
+                limits = httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=2.0)
+                self._client = httpx.AsyncClient(
+                    limits=limits, trust_env=False, verify=self.world.config.webhook.startswith("https:")
+                )
+        return self._client
+
+    async def close(self) -> None:
+        """Drop what is under way and close the connections."""
+        await self.forget()
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def forget(self) -> None:
+        """Cancel redeliveries and late echoes, forget all deliveries."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.deliveries.clear()
+        self._by_mid.clear()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something in the background, to be cancelled by ``forget``."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    @property
+    def pending(self) -> int:
+        """How many deliveries, redeliveries and late echoes are under way."""
+        return len(self._tasks)
+
+    # --- deliver -------------------------------------------------------------------------------------------------------
+
+    def prepare(self, document: Json, mids: Iterable[str] = ()) -> Delivery:
+        """Serialise and sign a webhook without sending it."""
+        body = meta_json(document)
+        return self.prepare_raw(body, signed_headers(self.world.config.app_secret, body), mids)
+
+    def prepare_raw(self, body: bytes, headers: dict[str, str], mids: Iterable[str] = ()) -> Delivery:
+        """Remember bytes and headers as a delivery."""
+        self._count += 1
+        delivery = Delivery(id=self._count, body=body, headers=headers, mids=tuple(mids))
+        self.deliveries.append(delivery)
+        for mid in delivery.mids:
+            self._by_mid[mid] = delivery
+        return delivery
+
+    async def deliver(self, delivery: Delivery, *, retry: bool = True) -> int:
+        """POST once and return the status (0: no answer); what is not taken is repeated in the background."""
+        # The attempt is a task of its own: a caller who hangs up meanwhile does not take the webhook back.
+        status: int = await asyncio.shield(self.spawn(self._attempt(delivery)))
+        if retry and not 200 <= status < 300:
+            self.spawn(self._repeat(delivery))
+        return status
+
+    async def _repeat(self, delivery: Delivery) -> None:
+        for delay in self.world.knobs.retries:
+            await asyncio.sleep(delay)
+            self.world.counts["webhook", "redeliveries"] += 1
+            if 200 <= await self._attempt(delivery) < 300:
+                return
+        self.world.counts["webhook", "given_up"] += 1
+
+    async def _attempt(self, delivery: Delivery) -> int:
+        import httpx
+
+        client = await self.open()
+        self.world.counts["webhook", "sent"] += 1
+        limit = self.world.knobs.webhook_timeout
+        try:
+            answer = await asyncio.wait_for(
+                client.post(self.world.config.webhook, content=delivery.body, headers=delivery.headers, timeout=limit), limit
+            )
+            status = int(answer.status_code)
+            delivery.answer, delivery.error = answer.text[:2000], None
+        except (httpx.HTTPError, asyncio.TimeoutError) as error:
+            status, delivery.error = NO_ANSWER, type(error).__name__
+        delivery.statuses.append(status)
+        self.world.counts["webhook_status", str(status)] += 1
+        return status
+
+    # --- again -----------------------------------------------------------------------------------------------------------
+
+    def of(self, mid: str) -> Delivery:
+        """The newest delivery that carried this message. Raises ``ControlError``."""
+        if mid not in self._by_mid:
+            raise ControlError(f"no webhook carried {mid!r}")
+        return self._by_mid[mid]
+
+    def last(self, count: int) -> list[Delivery]:
+        """The newest deliveries, oldest first."""
+        return list(self.deliveries)[-count:] if count else []
+
+    async def verify(self, token: str, challenge: str) -> tuple[int, str, str]:
+        """The GET handshake of the App Dashboard: status, content type and body of the answer. Raises ``ControlError``."""
+        import httpx
+
+        client = await self.open()
+        query = {"hub.mode": "subscribe", "hub.verify_token": token, "hub.challenge": challenge}
+        try:
+            answer = await client.get(self.world.config.webhook, params=query, timeout=self.world.knobs.webhook_timeout)
+        except httpx.HTTPError as error:
+            raise ControlError(f"the webhook did not answer: {type(error).__name__}") from error
+        return answer.status_code, answer.headers.get("content-type", ""), answer.text
+
+    async def settle(self, seconds: float) -> int:
+        """Wait until nothing is under way or the time is over; returns what is left."""
+        deadline = time.monotonic() + seconds
+        while self._tasks and (left := deadline - time.monotonic()) > 0:
+            await asyncio.wait(set(self._tasks), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        return len(self._tasks)
