@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 
 import httpx
 from rasa.core.channels.channel import InputChannel, UserMessage
-from sanic import Blueprint, Sanic, response
-from sanic.request import Request as SanicRequest
+from sanic import Blueprint, Sanic
+from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from connectors.platform import Platform, Request
+from connectors.platform import Platform
 from connectors.registry import build
+from connectors.webhook import take_webhook
 from crm.connect import open_crm
-from crm.port import CrmError
 from omnicrm.settings import Settings, SettingsError
 from turns.dialogue import RasaDialogue
 from turns.runtime import Runtime, http_client
@@ -72,20 +72,8 @@ class PlatformInput(InputChannel):
         blueprint.register_listener(self._close, "after_server_stop")
         return blueprint
 
-    async def _webhook(self, request: SanicRequest) -> HTTPResponse:
-        if len(request.body) > self.platform.max_body:
-            return response.text("too large", status=413)
-        answer = self.platform.webhook(Request(
-            method=request.method, path=request.path, query={name: values[0] for name, values in request.args.items()},
-            headers={name.lower(): value for name, value in request.headers.items()}, body=request.body,
-        ))
-        if answer.status == 200 and answer.events:
-            try:
-                await request.app.ctx.omnicrm.receive(answer.events)
-            except CrmError as error:
-                logger.error("webhook not stored action=receive error=%s", error)
-                return response.text("try again later", status=503)
-        return response.text(answer.text, status=answer.status)
+    async def _webhook(self, request: Request) -> HTTPResponse:
+        return await take_webhook(self.platform, request.app.ctx.omnicrm.receive, request)
 
     async def _join(self, app: Sanic, _loop: Any) -> None:
         if not hasattr(app.ctx, "omnicrm_platforms"):

@@ -99,7 +99,9 @@ async def test_a_conversation_from_before_is_taken_up(crm: Crm, settings: Settin
     async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as database:
         await database.execute(
             "with c as (insert into public.clients (name) values ('Beto') returning id) "
-            "insert into public.conversations (client_id, channel, handle, platform_user_id) select id, 'IG', 'beto', %s from c", [CUSTOMER.user])
+            "insert into public.conversations (client_id, channel, handle, platform_user_id) select id, 'IG', 'beto', %s from c",
+            [CUSTOMER.user],
+        )
     await receive(crm, inbound())
     async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as database:
         rows = await (await database.execute("select handle, account from public.conversations")).fetchall()
@@ -204,7 +206,8 @@ async def test_any_order_and_repetition_of_a_delivery_gives_the_same_message(crm
     start = now()
     events = [
         inbound("uno", key="m1", platform_id="m1", timestamp=start),
-        edit("m1", "dos", key="e1", timestamp=start + timedelta(seconds=1)), edit("m1", "tres", key="e2", timestamp=start + timedelta(seconds=2)),
+        edit("m1", "dos", key="e1", timestamp=start + timedelta(seconds=1)),
+        edit("m1", "tres", key="e2", timestamp=start + timedelta(seconds=2)),
     ]
     shuffled = random.Random(seed).sample(events * 2, len(events) * 2)
     for event in shuffled:
@@ -222,19 +225,37 @@ async def test_what_a_customer_takes_back_is_gone_and_never_answered(crm: Crm, f
     assert (message["text"], message["status"], message["reason"]) == (None, "ignored", "unsent")
     assert [work["inbound"] for work in await claim(crm)] in ([], [[]])
     async with await psycopg.AsyncConnection.connect(settings.database_url) as database:
-        everything = await (await database.execute("select m::text from omnicrm.messages m union all select e::text from omnicrm.platform_events e")).fetchall()
+        everything = await (
+            await database.execute(
+                "select m::text from omnicrm.messages m union all select e::text from omnicrm.platform_events e"
+            )
+        ).fetchall()
     assert not any("secreto" in row[0] for row in everything)
 
 
 async def test_a_payload_counts_only_where_we_issued_it(crm: Crm) -> None:
     await receive(crm, inbound())
     (work,) = await claim(crm)
-    turn = {"handled": [m["id"] for m in work["inbound"]], "ignored": {}, "dialogue": {}, "effects": [],
-            "replies": [{"message": {"text": "?"}, "payloads": ["/preguntar_precio"]}]}
+    turn = {
+        "handled": [m["id"] for m in work["inbound"]],
+        "ignored": {},
+        "dialogue": {},
+        "effects": [],
+        "replies": [{"message": {"text": "?"}, "payloads": ["/preguntar_precio"]}],
+    }
     await crm.call("omnicrm_commit_turn", p_thread=work["thread"], p_token=work["token"], p_turn=turn)
     await next_send(crm, work)
     stranger = replace(CUSTOMER, user="another")
-    await receive(crm, inbound(None, payload="/preguntar_precio"), inbound(None, payload="/restart"), inbound(None, payload="/preguntar_precio", address=stranger))
-    issued = {(m["content"]["payload"], m["content"]["issued"]) for m in (await conversation(crm))["messages"] if "payload" in m["content"]}
+    await receive(
+        crm,
+        inbound(None, payload="/preguntar_precio"),
+        inbound(None, payload="/restart"),
+        inbound(None, payload="/preguntar_precio", address=stranger),
+    )
+    issued = {
+        (m["content"]["payload"], m["content"]["issued"])
+        for m in (await conversation(crm))["messages"]
+        if "payload" in m["content"]
+    }
     assert issued == {("/preguntar_precio", True), ("/restart", False)}
     assert [m["content"]["issued"] for m in (await conversation(crm, stranger.key))["messages"]] == [False]

@@ -130,7 +130,9 @@ async def test_a_send_that_is_retried_keeps_its_place_before_later_replies(crm: 
     (work,) = await claim(crm)
     await commit(crm, work, "a")
     send = (await next_send(crm, work))["send"]
-    await next_send(crm, work, {"message": send["id"], "outcome": "retry", "retry_seconds": 0.3, "error": {"detail": "x", "code": "4"}})
+    await next_send(
+        crm, work, {"message": send["id"], "outcome": "retry", "retry_seconds": 0.3, "error": {"detail": "x", "code": "4"}}
+    )
     await receive(crm, inbound("dos"))
     (work,) = await claim(crm)
     await commit(crm, work, "b")
@@ -163,7 +165,11 @@ async def test_retries_end(crm: Crm) -> None:
     step = await next_send(crm, work)
     while "send" in step:
         step = await next_send(
-            crm, work, {"message": step["send"]["id"], "outcome": "retry", "retry_seconds": 0.0, "error": {"detail": "x"}}, p_max_attempts=3)
+            crm,
+            work,
+            {"message": step["send"]["id"], "outcome": "retry", "retry_seconds": 0.0, "error": {"detail": "x"}},
+            p_max_attempts=3,
+        )
     (message,) = [m for m in (await conversation(crm))["messages"] if m["direction"] == "out"]
     assert (message["status"], message["attempts"]) == ("failed", 3)
 
@@ -219,7 +225,9 @@ async def test_sends_of_one_account_are_paced(crm: Crm) -> None:
     delays = []
     for work in await claim(crm):
         await commit(crm, work, "hola")
-        step = await crm.call("omnicrm_next_send", p_thread=work["thread"], p_token=work["token"], p_lease_seconds=30.0, p_rate=2.0)
+        step = await crm.call(
+            "omnicrm_next_send", p_thread=work["thread"], p_token=work["token"], p_lease_seconds=30.0, p_rate=2.0
+        )
         delays.append(step["delay"])
     assert delays == sorted(delays)
     assert delays[-1] > 1.0

@@ -32,7 +32,14 @@ def inbound(text: str | None = "hola", **fields: Any) -> Inbound:
 
 def echo(text: str | None, platform_id: str, **fields: Any) -> Echo:
     """Words of our account, whoever wrote them."""
-    return Echo(**{"text": text, "platform_id": platform_id, "key": f"echo-{platform_id}", **{k: v for k, v in _fields(fields, "echo").items() if k != "key"}})
+    return Echo(
+        **{
+            "text": text,
+            "platform_id": platform_id,
+            "key": f"echo-{platform_id}",
+            **{k: v for k, v in _fields(fields, "echo").items() if k != "key"},
+        }
+    )
 
 
 def edit(platform_id: str, text: str, **fields: Any) -> Edit:
@@ -68,10 +75,15 @@ async def claim(crm: Crm, worker: str = "w", *, limit: int = 10, lease: float = 
     return work
 
 
-async def commit(crm: Crm, work: Json, *replies: str, effects: list[Json] | None = None, dialogue: Json = None, **options: float) -> Json:
+async def commit(
+    crm: Crm, work: Json, *replies: str, effects: list[Json] | None = None, dialogue: Json = None, **options: float
+) -> Json:
     """Commit a turn that handles all that was claimed."""
     turn = {
-        "handled": [m["id"] for m in work["inbound"]], "ignored": {}, "dialogue": dialogue or {"events": []}, "effects": effects or [],
+        "handled": [m["id"] for m in work["inbound"]],
+        "ignored": {},
+        "dialogue": dialogue or {"events": []},
+        "effects": effects or [],
         "replies": [{"message": {"text": text}, "payloads": []} for text in replies],
     }
     return await crm.call("omnicrm_commit_turn", p_thread=work["thread"], p_token=work["token"], p_turn=turn, **options)
@@ -80,7 +92,13 @@ async def commit(crm: Crm, work: Json, *replies: str, effects: list[Json] | None
 async def next_send(crm: Crm, work: Json, settled: Json = None, **options: Any) -> Json:
     """Settle the last send and take the next."""
     return await crm.call(
-        "omnicrm_next_send", p_thread=work["thread"], p_token=work["token"], p_lease_seconds=30.0, p_rate=1000.0, p_settled=settled, **options
+        "omnicrm_next_send",
+        p_thread=work["thread"],
+        p_token=work["token"],
+        p_lease_seconds=30.0,
+        p_rate=1000.0,
+        p_settled=settled,
+        **options,
     )
 
 

@@ -12,10 +12,24 @@ def text(message_id: int, words: str | None, **fields: object) -> Received:
     return Received(id=message_id, kind=str(fields.pop("kind", "text")), text=words, **fields)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("words", [
-    "/restart", "  /restart", "//restart", "\t/ /restart", "\u200b/restart", "\ufeff/restart", "\u2060\u200e/restart", "\x00/restart",
-    "\u00a0/restart", "\u3000/restart", "\u00ad/restart", "\u034f/restart", "/\n/restart",
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "/restart",
+        "  /restart",
+        "//restart",
+        "\t/ /restart",
+        "\u200b/restart",
+        "\ufeff/restart",
+        "\u2060\u200e/restart",
+        "\x00/restart",
+        "\u00a0/restart",
+        "\u3000/restart",
+        "\u00ad/restart",
+        "\u034f/restart",
+        "/\n/restart",
+    ],
+)
 def test_a_command_typed_by_a_customer_loses_its_slash(words: str) -> None:
     assert plain_text(words) == "restart"
     assert next_turn([text(1, words)]).text == "restart"
@@ -56,10 +70,18 @@ def test_a_payload_that_we_did_not_issue_and_has_no_words_is_an_unknown_thing() 
     assert next_turn([text(1, None, payload="/restart")]).text == '/adjunto{"adjunto": "desconocido"}'
 
 
-@pytest.mark.parametrize(("kind", "word"), [
-    ("image", "imagen"), ("audio", "audio"), ("sticker", "sticker"), ("location", "ubicacion"), ("story_mention", "mencion_historia"),
-    ("story_reply", "respuesta_historia"), ("never heard of", "desconocido"),
-])
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        ("image", "imagen"),
+        ("audio", "audio"),
+        ("sticker", "sticker"),
+        ("location", "ubicacion"),
+        ("story_mention", "mencion_historia"),
+        ("story_reply", "respuesta_historia"),
+        ("never heard of", "desconocido"),
+    ],
+)
 def test_a_message_without_words_reaches_the_dialogue_as_what_it_is(kind: str, word: str) -> None:
     turn = next_turn([text(1, None, kind=kind)])
     assert turn.text == f'/adjunto{{"adjunto": "{word}"}}'
@@ -74,10 +96,18 @@ def test_an_image_with_a_caption_is_the_caption() -> None:
 CHOICES = [{"title": "Ver precios", "payload": "/preguntar_precio"}, {"title": "Pedir", "payload": "/hacer_pedido"}]
 
 
-@pytest.mark.parametrize(("words", "payload"), [
-    ("2", "/hacer_pedido"), (" 2. ", "/hacer_pedido"), ("la segunda", "/hacer_pedido"), ("La Segunda", "/hacer_pedido"),
-    ("opción 1", "/preguntar_precio"), ("ver  PRECIOS", "/preguntar_precio"), ("uno", "/preguntar_precio"),
-])
+@pytest.mark.parametrize(
+    ("words", "payload"),
+    [
+        ("2", "/hacer_pedido"),
+        (" 2. ", "/hacer_pedido"),
+        ("la segunda", "/hacer_pedido"),
+        ("La Segunda", "/hacer_pedido"),
+        ("opción 1", "/preguntar_precio"),
+        ("ver  PRECIOS", "/preguntar_precio"),
+        ("uno", "/preguntar_precio"),
+    ],
+)
 def test_a_numbered_choice_is_understood(words: str, payload: str) -> None:
     assert next_turn([text(1, words)], CHOICES).text == payload
 

@@ -7,20 +7,42 @@ from turns.replies import ReplyCollector, UnknownReply, outgoing
 
 
 def test_a_response_with_everything_keeps_everything() -> None:
-    reply = outgoing({
-        "text": "Mira", "buttons": [{"title": "Sí", "payload": "/afirmar"}, {"title": "Web", "url": "https://x.example"}],
-        "quick_replies": [{"title": "No", "payload": "/negar"}], "image": "https://x.example/a.png",
-        "elements": [{"title": "Árnica", "subtitle": "60 ml", "image_url": "https://x.example/b.png", "buttons": [{"title": "Pedir", "payload": "/p"}]}],
-    })
+    reply = outgoing(
+        {
+            "text": "Mira",
+            "buttons": [{"title": "Sí", "payload": "/afirmar"}, {"title": "Web", "url": "https://x.example"}],
+            "quick_replies": [{"title": "No", "payload": "/negar"}],
+            "image": "https://x.example/a.png",
+            "elements": [
+                {
+                    "title": "Árnica",
+                    "subtitle": "60 ml",
+                    "image_url": "https://x.example/b.png",
+                    "buttons": [{"title": "Pedir", "payload": "/p"}],
+                }
+            ],
+        }
+    )
     assert reply == Outgoing(
-        text="Mira", buttons=(Button(title="Sí", payload="/afirmar"), Button(title="Web", url="https://x.example")),
-        quick_replies=(Button(title="No", payload="/negar"),), media=Media(kind="image", url="https://x.example/a.png"),
-        cards=(Card(title="Árnica", subtitle="60 ml", image_url="https://x.example/b.png", buttons=(Button(title="Pedir", payload="/p"),)),),
+        text="Mira",
+        buttons=(Button(title="Sí", payload="/afirmar"), Button(title="Web", url="https://x.example")),
+        quick_replies=(Button(title="No", payload="/negar"),),
+        media=Media(kind="image", url="https://x.example/a.png"),
+        cards=(
+            Card(
+                title="Árnica",
+                subtitle="60 ml",
+                image_url="https://x.example/b.png",
+                buttons=(Button(title="Pedir", payload="/p"),),
+            ),
+        ),
     )
 
 
 def test_an_attachment_may_be_an_address_or_an_object() -> None:
-    assert outgoing({"attachment": "https://x.example/a.pdf"}) == Outgoing(media=Media(kind="file", url="https://x.example/a.pdf"))
+    assert outgoing({"attachment": "https://x.example/a.pdf"}) == Outgoing(
+        media=Media(kind="file", url="https://x.example/a.pdf")
+    )
     video = {"type": "video", "payload": {"url": "https://x.example/v.mp4"}}
     assert outgoing({"attachment": video}) == Outgoing(media=Media(kind="video", url="https://x.example/v.mp4"))
 

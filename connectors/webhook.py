@@ -1,0 +1,40 @@
+"""From an HTTP request to an HTTP answer: verify, parse, commit, and only then 200."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from sanic import response
+from sanic.request import Request as SanicRequest
+from sanic.response import HTTPResponse
+
+from connectors.message import AnyEvent
+from connectors.platform import Platform, Request
+from crm.port import CrmError
+
+logger = logging.getLogger(__name__)
+
+Receive = Callable[[Sequence[AnyEvent]], Awaitable[Any]]
+
+
+async def take_webhook(platform: Platform, receive: Receive, request: SanicRequest) -> HTTPResponse:
+    """Answer one call of a platform.
+
+    200 after the events are committed; 503 when they cannot be, so that the platform delivers again; 413 over the
+    platform's size; else what the platform's own check says (401, 403, 400).
+    """
+    if len(request.body) > platform.max_body:
+        return response.text("too large", status=413)
+    answer = platform.webhook(Request(
+        method=request.method, path=request.path, query={name: values[0] for name, values in request.args.items()},
+        headers={name.lower(): value for name, value in request.headers.items()}, body=request.body,
+    ))  # fmt: skip
+    if answer.status == 200 and answer.events:
+        try:
+            await receive(answer.events)
+        except CrmError as error:
+            logger.error("webhook not stored action=receive error=%s", error)
+            return response.text("try again later", status=503)
+    return response.text(answer.text, status=answer.status)
