@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 from prompt_toolkit import PromptSession
 from prompt_toolkit.formatted_text import HTML
 from prompt_toolkit.patch_stdout import patch_stdout
@@ -16,13 +15,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from omnicrm.transcript import lines
-from simulator.client import SimulatorClient
+from simulator.client import SimulatorClient, SimulatorError
 
 CHANNELS = {"instagram": "Instagram", "messenger": "Messenger"}
 # Short, so that the typing sign is seen to come and go.
 LOOK_SECONDS = 0.7
+OK = 200
 
-SENDS = {
+SENDS: dict[str, dict[str, Any]] = {
     "/imagen": {"attachment": {"type": "image"}},
     "/video": {"attachment": {"type": "video"}},
     "/audio": {"attachment": {"type": "audio"}},
@@ -34,8 +34,9 @@ SENDS = {
 HELP = """\
   Escribe como si fueras un cliente. Para tocar un botón escribe su número o sus palabras.
   [bold]/imagen /video /audio /archivo /sticker /ubicacion /mencion[/bold]  mandar algo que no es texto
-  [bold]/historia[/bold] texto   responder a una historia        [bold]/persona[/bold] texto   alguien del equipo escribe al cliente
-  [bold]/nuevo[/bold]            empezar como otro cliente       [bold]/ayuda[/bold] esto, [bold]/salir[/bold] terminar"""
+  [bold]/historia[/bold] texto   responder a una historia
+  [bold]/persona[/bold] texto    alguien del equipo le escribe al cliente
+  [bold]/nuevo[/bold] empezar como otro cliente    [bold]/ayuda[/bold] ver esto    [bold]/salir[/bold] terminar"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,34 +138,34 @@ class Chat:
             self._view = View.of_someone_new()
             self._console.rule("Otro cliente", align="left")
         elif order.what == "agent":
-            await self._client.agent(self._channel, self._view.user, **order.fields)
+            await self._client.agent_writes(self._channel, self._view.user, **order.fields)
         else:
             await self._say(order.fields)
         return True
 
     async def _say(self, fields: dict[str, Any]) -> None:
         try:
-            answer = await self._client.say(self._channel, self._view.user, name="Cliente de prueba", **fields)
-        except httpx.HTTPStatusError as error:
-            self._console.print(f"[red]El simulador no lo aceptó: {escape(error.response.text)}[/red]")
+            said = await self._client.act(self._channel, self._view.user, name="Cliente de prueba", **fields)
+        except SimulatorError as error:
+            self._console.print(f"[red]El simulador no lo aceptó: {escape(str(error))}[/red]")
             return
-        if answer.get("status") != 200:
-            self._console.print(f"[yellow]El bot respondió {answer.get('status')} al webhook; el simulador lo intentará otra vez.[/yellow]")
+        if said.status != OK:
+            self._console.print(f"[yellow]El bot respondió {said.status or 'nada'} al webhook; se intentará otra vez.[/yellow]")
 
     async def _watch(self) -> None:
         while True:
             self._check()
             view = self._view
             phone = await self._client.phone(self._channel, view.user, after=view.shown, wait=LOOK_SECONDS)
-            fresh = [message for message in phone["messages"] if message["from"] == "shop"][view.shown:]
+            fresh = phone.replies[view.shown :]
             for message in fresh:
                 for line in lines(message):
                     self._console.print(line)
             if fresh:
-                view.titles = list(fresh[-1].get("buttons") or ())
+                view.titles = list(fresh[-1].buttons)
             view.shown += len(fresh)
-            if view.typing != bool(phone["typing"]):
-                view.typing = bool(phone["typing"])
+            if view.typing != phone.typing:
+                view.typing = phone.typing
                 self._session.app.invalidate()
 
 

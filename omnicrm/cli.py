@@ -7,7 +7,7 @@ import enum
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -18,9 +18,13 @@ WRONG_SETTINGS = 2
 INTERRUPTED = 130
 
 app = typer.Typer(
-    name="omnicrm", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    name="omnicrm",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Omnichannel CRM bot on Rasa: try it, set it up, check it.",
-)  # fmt: skip
+)
 
 
 class Channel(str, enum.Enum):
@@ -85,7 +89,8 @@ def simulator(context: typer.Context) -> None:
     """Be Meta and its customers on this machine."""
     from simulator.__main__ import main as run
 
-    raise typer.Exit(run(context.args))
+    sys.argv = ["omnicrm simulator", *context.args]
+    raise typer.Exit(run())
 
 
 @app.command()
@@ -99,7 +104,7 @@ def chat(
     asyncio.run(run(address, channel.value))
 
 
-def main(arguments: Optional[list[str]] = None) -> None:  # noqa: UP007 - typer reads annotations at run time
+def main(arguments: list[str] | None = None) -> None:  # noqa: UP007 - typer reads annotations at run time
     """Run the command line. Foreseen trouble ends with its own lines and a status, never with a traceback."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

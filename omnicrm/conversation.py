@@ -4,7 +4,8 @@ One YAML file is one conversation::
 
     title: Pregunta un precio y se despide
     steps:
-      - customer: "hola"            # or tap: "<title>", send: image|video|audio|file|sticker|location|share|story_mention, story_reply: "…"
+      - customer: "hola"            # or tap: "<title>", story_reply: "…", send: image, video, audio, file, sticker,
+                                    # location, share or story_mention
         bot:                        # every reply, in order; a missing or an extra one is a problem
           - utter_saludar           # any variation of that response, slots filled in
           - contains: "120"         # or text: "exact"
@@ -59,7 +60,7 @@ class Step:
     value: str
     expected: tuple[Expected, ...]
 
-    def as_say(self) -> dict[str, Json]:
+    def as_act(self) -> dict[str, Json]:
         """The simulator's ``/sim/say`` fields for it."""
         if self.action == "customer":
             return {"text": self.value}
@@ -68,7 +69,8 @@ class Step:
         return {self.action: self.value}
 
     def __str__(self) -> str:
-        return {"customer": self.value, "tap": f"[{self.value}]", "send": f"({self.value})", "story_reply": f"(story) {self.value}"}[self.action]
+        shown = {"tap": f"[{self.value}]", "send": f"({self.value})", "story_reply": f"(story) {self.value}"}
+        return shown.get(self.action, self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,8 @@ def _step(raw: Json, where: str) -> Step:
     done = [action for action in ACTIONS if action in raw]
     unknown = set(raw) - {*ACTIONS, "bot"}
     if len(done) != 1 or unknown:
-        raise BadConversation(f"{where}: needs exactly one of {', '.join(ACTIONS)}, and bot; it has {', '.join(sorted(map(str, raw)))}")
+        has = ", ".join(sorted(map(str, raw)))
+        raise BadConversation(f"{where}: needs exactly one of {', '.join(ACTIONS)}, and bot; it has {has}")
     value = str(raw[done[0]])
     if done[0] == "send" and value not in (*MEDIA, "story_mention"):
         raise BadConversation(f"{where}: cannot send {value}; can send {', '.join((*MEDIA, 'story_mention'))}")
@@ -128,9 +131,10 @@ def responses_of(project: Path) -> dict[str, Json]:
 def compare(expected: Iterable[Expected], shown: Iterable[str], responses: Mapping[str, Json]) -> list[str]:
     """What is wrong with the replies of one step: missing, extra and other than expected ones, each as a sentence."""
     wanted, came = list(expected), list(shown)
-    problems = [f"expected {want}, got «{text}»" for want, text in zip(wanted, came, strict=False) if not want.matches(text, responses)]
-    problems += [f"missing reply: {want}" for want in wanted[len(came):]]
-    problems += [f"extra reply: «{text}»" for text in came[len(wanted):]]
+    pairs = zip(wanted, came, strict=False)
+    problems = [f"expected {want}, got «{text}»" for want, text in pairs if not want.matches(text, responses)]
+    problems += [f"missing reply: {want}" for want in wanted[len(came) :]]
+    problems += [f"extra reply: «{text}»" for text in came[len(wanted) :]]
     return problems
 
 
@@ -144,8 +148,9 @@ def compare_crm(expected: Mapping[str, Json], held: Mapping[str, Json]) -> list[
         "client": {name: (held.get("client") or {}).get(name) for name in expected.get("client") or {}},
     }
     unknown = [f"crm: nothing is known about {name}" for name in expected if name not in found]
+    known = {name: value for name, value in expected.items() if name in found}
     return unknown + [
-        f"crm {name}: expected {value}, holds {found[name]}" for name, value in expected.items() if name in found and found[name] != value
+        f"crm {name}: expected {value}, holds {found[name]}" for name, value in known.items() if found[name] != value
     ]
 
 

@@ -10,7 +10,10 @@ from omnicrm.settings import Settings
 
 
 def bring_up_to_date(settings: Settings, progress: Callable[[str], None]) -> str:
-    """Apply what is missing and return what was done, in words. Raises ``CrmMisconfigured``, ``CrmUnavailable`` or ``MigrationError``."""
+    """Apply what is missing and return what was done, in words.
+
+    Raises ``CrmMisconfigured``, ``CrmUnavailable`` or ``MigrationError``.
+    """
     if settings.database_url:
         return _told(migrate(settings.database_url, progress=progress))
     if settings.supabase_url:

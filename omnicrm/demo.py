@@ -42,8 +42,14 @@ def _customers(trial: Trial) -> tuple[Customer, Customer]:
     instagram, messenger = (str(10**15 + secrets.randbelow(10**15)) for _ in range(2))
     settings = trial.settings
     return (
-        Customer(channel="instagram", name="Lucía Ramos", address=Address(channel="IG", account=settings.meta_ig_account_id, user=instagram)),
-        Customer(channel="messenger", name="Diego Peña", address=Address(channel="FB", account=settings.meta_page_id, user=messenger)),
+        Customer(
+            channel="instagram",
+            name="Lucía Ramos",
+            address=Address(channel="IG", account=settings.meta_ig_account_id, user=instagram),
+        ),
+        Customer(
+            channel="messenger", name="Diego Peña", address=Address(channel="FB", account=settings.meta_page_id, user=messenger)
+        ),
     )
 
 
@@ -72,7 +78,9 @@ def _verdict(console: Console, conversation: Conversation, customers: tuple[Cust
     replies = sum(len(one.expected) for one in conversation.steps)
     console.rule()
     if not wrong:
-        console.print(f"[green]All {replies} replies came as written, on both channels, and the CRM holds what it must.[/green]")
+        console.print(
+            f"[green]All {replies} replies came as written, on both channels, and the CRM holds what it must.[/green]"
+        )
         return 0
     console.print(f"[red]{len(wrong)} things are not as written:[/red]")
     for problem in wrong:

@@ -72,7 +72,9 @@ def check_settings(settings: Settings) -> list[Finding]:
     elif settings.supabase_url or settings.supabase_secret_key:
         found = [_ok("Base de datos: Supabase por HTTPS. Con DATABASE_URL el bot se entera más rápido de cada mensaje.")]
     else:
-        found = [_warning(f"Base de datos: la incluida, en {settings.data_dir}. Para producción pon DATABASE_URL o SUPABASE_URL.")]
+        found = [
+            _warning(f"Base de datos: la incluida, en {settings.data_dir}. Para producción pon DATABASE_URL o SUPABASE_URL.")
+        ]
     if settings.ara_api_key:
         found.append(_ok(f"Ara: {settings.ara_model} en {settings.ara_base_url}."))
     else:
@@ -87,7 +89,8 @@ async def check_database(settings: Settings) -> list[Finding]:
     try:
         crm = await asyncio.wait_for(open_crm(settings), CHECK_SECONDS)
     except (CrmError, asyncio.TimeoutError) as error:
-        return [_error(f"No se pudo abrir: {error or 'no contesta'}. Revisa DATABASE_URL o SUPABASE_URL y SUPABASE_SECRET_KEY.")]
+        cure = "Revisa DATABASE_URL, o SUPABASE_URL y SUPABASE_SECRET_KEY."
+        return [_error(f"No se pudo abrir: {error or 'no contesta'}. {cure}")]
     try:
         return await check_schema(crm)
     finally:
@@ -101,10 +104,13 @@ async def check_schema(crm: Crm) -> list[Finding]:
         found = int(await asyncio.wait_for(crm.call("omnicrm_schema_version"), CHECK_SECONDS))
         overview = await asyncio.wait_for(crm.call("omnicrm_overview"), CHECK_SECONDS)
     except CrmMisconfigured as error:
-        return [_error(f"Contesta, pero así no sirve: {error}. Si faltan tablas o funciones corre `omnicrm migrate`; si falta permiso, "
-                       "usa la clave secreta (service_role), no la pública.")]  # fmt: skip
+        cure = (
+            "Si faltan funciones corre `omnicrm migrate`; si falta permiso usa la clave secreta (service_role), no la pública."
+        )
+        return [_error(f"Contesta, pero así no sirve: {error}. {cure}")]
     except (CrmUnavailable, asyncio.TimeoutError) as error:
-        return [_error(f"No contesta: {error or 'se acabó el tiempo'}. Revisa la dirección, la clave y que el proyecto no esté en pausa.")]
+        cure = "Revisa la dirección, la clave y que el proyecto no esté en pausa."
+        return [_error(f"No contesta: {error or 'se acabó el tiempo'}. {cure}")]
     except CrmError as error:
         return [_error(f"Rechazó la consulta: {error}. Corre `omnicrm migrate`.")]
     if found < ours:
@@ -115,16 +121,18 @@ async def check_schema(crm: Crm) -> list[Finding]:
 
 
 def _queues(overview: Any) -> list[Finding]:
+    wait = "Los mensajes esperan; al arreglarlo salen solos."
     found = [
-        _error(f"{item['channel']} {item['account']}: los envíos están detenidos: {item['reason']}. Los mensajes esperan; "
-               "al arreglarlo salen solos.")
+        _error(f"{item['channel']} {item['account']}: los envíos están detenidos: {item['reason']}. {wait}")
         for item in overview["paused"]
-    ]  # fmt: skip
+    ]
     if overview["attention"]:
         found.append(_warning(f"{len(overview['attention'])} conversaciones esperan a una persona."))
     oldest = overview["oldest_received_seconds"]
     if oldest is not None and oldest > 60:
-        found.append(_warning(f"Hay un mensaje sin contestar desde hace {oldest / 60:.0f} min: ¿está corriendo el bot (`rasa run`)?"))
+        found.append(
+            _warning(f"Hay un mensaje sin contestar desde hace {oldest / 60:.0f} min: ¿está corriendo el bot (`rasa run`)?")
+        )
     return found
 
 
@@ -135,7 +143,8 @@ def check_model(project: Path) -> list[Finding]:
         return [_error("No hay modelo: corre `omnicrm train`.")]
     if newest == model.path_of(project):
         return [_ok(f"Está al día ({newest.name}).")]
-    return [_warning(f"El modelo más nuevo ({newest.name}) no es el de los archivos actuales: corre `omnicrm train` y reinicia el bot.")]
+    cure = "corre `omnicrm train` y reinicia el bot."
+    return [_warning(f"El modelo más nuevo ({newest.name}) no es el de los archivos actuales: {cure}")]
 
 
 async def check_actions(project: Path) -> list[Finding]:
@@ -148,7 +157,7 @@ async def check_actions(project: Path) -> list[Finding]:
         with suppress(httpx.HTTPError):
             if (await http.get(httpx.URL(address).join("/health"))).status_code == 200:
                 return [_ok(f"El servidor de acciones contesta ({address}).")]
-    return [_warning(f"El servidor de acciones no contesta en {address}: arráncalo con `rasa run actions` antes que el bot.")]
+    return [_warning(f"El servidor de acciones no contesta en {address}: arráncalo con `rasa run actions`.")]
 
 
 def check_channels(project: Path, settings: Settings, http: httpx.AsyncClient) -> tuple[list[Finding], list[Platform]]:
@@ -171,7 +180,9 @@ def check_channels(project: Path, settings: Settings, http: httpx.AsyncClient) -
             found += [_error(f"{class_name}: {line}") for line in str(error).splitlines()]
         except Exception as error:  # whatever stops a channel is what we are here to show
             where = traceback.extract_tb(error.__traceback__)[-1]
-            found.append(_error(f"{name}: no se pudo cargar: {type(error).__name__}: {error} ({where.filename}:{where.lineno})."))
+            found.append(
+                _error(f"{name}: no se pudo cargar: {type(error).__name__}: {error} ({where.filename}:{where.lineno}).")
+            )
         else:
             found.append(_ok(f"{class_name}: listo, recibe en {platforms[-1].webhook_path}."))
     return found or [_error("credentials.yml no nombra ningún canal.")], platforms

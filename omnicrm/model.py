@@ -25,7 +25,7 @@ class TrainingFailed(Exception):
 
 
 def digest(project: Path) -> str:
-    """Twelve hex digits that change with everything a model is made of: config, domain, data, our components, Rasa itself."""
+    """Twelve hex digits that change with what a model is made of: config, domain, data, our components, Rasa itself."""
     state = hashlib.sha256()
     for name in ("rasa", "scikit-learn"):
         state.update(f"{name} {version(name)}\n".encode())
@@ -36,12 +36,12 @@ def digest(project: Path) -> str:
 
 
 def inputs(project: Path) -> list[Path]:
-    """The files that a training reads, sorted: config, domain (file or folder), data, and components of ours that config names."""
+    """The files that a training reads: config, domain (file or folder), data, and components of ours that config names."""
     found = [path for path in (project / "config.yml", project / "domain.yml") if path.is_file()]
     for folder in ("domain", "data"):
         for path in sorted((project / folder).rglob("*")):
             if path.is_file() and path.relative_to(project / folder).parts[0] not in NOT_TRAINED:
-                found.append(path)
+                found.append(path)  # noqa: PERF401 - as a comprehension the rule could not be read
     return found + sorted(_components(project))
 
 
@@ -97,9 +97,14 @@ def _train(project: Path, target: Path, log: Path, tell: Callable[[str], None]) 
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - the command is ours
-            command, cwd=project, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            command,
+            cwd=project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only asks the kernel for a signal
-        )  # fmt: skip
+        )
         try:
             while process.poll() is None:
                 tell(_last_line(log))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from connectors.message import Address
 from crm.port import Crm
 from omnicrm.conversation import Conversation, Json, compare, compare_crm
-from simulator.client import SimulatorClient
+from simulator.client import PhoneMessage, PhoneView, SimulatorClient, SimulatorError
 
 STEP_SECONDS = 45.0
 POLL_SECONDS = 0.1
+OK = 200
 # What says that the bot still owes something.
 UNFINISHED = frozenset({("in", "received"), ("out", "queued"), ("out", "sending")})
 
@@ -22,7 +23,7 @@ UNFINISHED = frozenset({("in", "received"), ("out", "queued"), ("out", "sending"
 class Played:
     """How a conversation went: what the phone showed, what the CRM holds, and every problem as a sentence."""
 
-    messages: list[Json] = field(default_factory=list)
+    messages: tuple[PhoneMessage, ...] = ()
     crm: Json = None
     problems: tuple[str, ...] = ()
 
@@ -39,27 +40,31 @@ class Customer:
 async def play(
     conversation: Conversation, customer: Customer, client: SimulatorClient, crm: Crm, responses: Mapping[str, Json]
 ) -> Played:
-    """Play all steps and compare. A step is over when the CRM owes this customer nothing more, so that no late reply is missed."""
+    """Play all steps and compare. A step is over when the CRM owes this customer nothing, so that no late reply is missed."""
     problems: list[str] = []
     held: Json = None
-    messages: list[Json] = []
+    phone: PhoneView | None = None
     user = customer.address.user
     for number, step in enumerate(conversation.steps, 1):
-        seen = len(_from_shop(messages))
-        said = await client.say(customer.channel, user, name=customer.name, **step.as_say())
-        if said.get("status") != 200:
-            problems.append(f"step {number} ({step}): the webhook answered {said.get('status')}")
+        seen = phone.shop_messages if phone else 0
+        try:
+            said = await client.act(customer.channel, user, name=customer.name, **step.as_act())
+        except SimulatorError as error:
+            problems.append(f"step {number} ({step}): {error}")
+            break
+        if said.status != OK:
+            problems.append(f"step {number} ({step}): the webhook answered {said.status}")
             break
         held, owed = await _settled(crm, customer.address.key)
-        messages = (await client.phone(customer.channel, user))["messages"]
-        shown = [str(message.get("text") or "") for message in _from_shop(messages)[seen:]]
+        phone = await client.phone(customer.channel, user)
+        shown = [text or "" for text in phone.texts[seen:]]
         problems += [f"step {number} ({step}): {problem}" for problem in compare(step.expected, shown, responses)]
         if owed:
             problems.append(f"step {number} ({step}): after {STEP_SECONDS:.0f} s there is still {', '.join(owed)}")
             break
     if held is not None:
         problems += compare_crm(conversation.crm, held)
-    return Played(messages=messages, crm=held, problems=tuple(problems))
+    return Played(messages=phone.messages if phone else (), crm=held, problems=tuple(problems))
 
 
 async def _settled(crm: Crm, key: str) -> tuple[Json, list[str]]:
@@ -72,7 +77,3 @@ async def _settled(crm: Crm, key: str) -> tuple[Json, list[str]]:
         if (held and not owed) or time.monotonic() > deadline:
             return held, owed
         await asyncio.sleep(POLL_SECONDS)
-
-
-def _from_shop(messages: list[Json]) -> list[Json]:
-    return [message for message in messages if message["from"] == "shop"]

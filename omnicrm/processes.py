@@ -148,7 +148,8 @@ async def until(ready: Callable[[], Awaitable[bool]], what: Child, seconds: floa
     while not await ready():
         what.check()
         if time.monotonic() > deadline:
-            raise ProcessFailed(f"{what.name} did not answer within {seconds:.0f} s. Its last lines ({what.log}):\n{what.last_lines()}")
+            told = f"{what.name} did not answer within {seconds:.0f} s. Its last lines ({what.log}):"
+            raise ProcessFailed(f"{told}\n{what.last_lines()}")
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.markup import escape
 
+from simulator.client import PhoneMessage
+
 MEDIA = {
-    "image": "imagen", "video": "video", "audio": "audio", "file": "archivo", "sticker": "sticker", "location": "ubicación",
-    "share": "publicación", "template": "tarjetas", "story_mention": "mención en una historia",
-}  # fmt: skip
+    "image": "imagen",
+    "video": "video",
+    "audio": "audio",
+    "file": "archivo",
+    "sticker": "sticker",
+    "location": "ubicación",
+    "share": "publicación",
+    "template": "tarjetas",
+    "story_mention": "mención en una historia",
+}
 
 
-def lines(message: Any) -> list[str]:
-    """One message of ``GET /sim/phone`` as rich markup: who, what, and below it what can be tapped."""
-    who = "[cyan]Cliente[/cyan]" if message["from"] == "customer" else "[magenta]Tienda[/magenta] "
-    body = [escape(line) for line in str(message.get("text") or "").splitlines()]
-    for attachment in message.get("attachments") or ():
+def lines(message: PhoneMessage) -> list[str]:
+    """One message as rich markup: who, what, and below it what can be tapped."""
+    who = {"customer": "[cyan]Cliente[/cyan]", "bot": "[magenta]Tienda[/magenta] "}.get(
+        message.author, "[yellow]Persona[/yellow]"
+    )
+    body = [escape(line) for line in (message.text or "").splitlines()]
+    for attachment in message.attachments:
         kind = str(attachment.get("type", "archivo"))
-        if kind != "template" or not message.get("cards"):
+        if kind != "template" or not message.cards:
             body.append(f"[dim]({MEDIA.get(kind, escape(kind))})[/dim]")
-    for card in message.get("cards") or ():
+    for card in message.cards:
         body.append(f"[bold]▪ {escape(str(card.get('title', '')))}[/bold] [dim]{escape(str(card.get('subtitle') or ''))}[/dim]")
-    titles = message.get("buttons") or ()
-    if titles:
-        body.append("  ".join(f"[reverse] {number} {escape(title)} [/reverse]" for number, title in enumerate(titles, 1)))
+    if message.buttons:
+        body.append(
+            "  ".join(f"[reverse] {number} {escape(title)} [/reverse]" for number, title in enumerate(message.buttons, 1))
+        )
     first, *rest = body or ["[dim](mensaje vacío)[/dim]"]
     return [f"{who} {first}", *(f"        {line}" for line in rest)]

@@ -78,7 +78,7 @@ def endpoints(project: Path, actions: str) -> str:
     """endpoints.yml with the trial's action server in it."""
     document = yaml.safe_load((project / "endpoints.yml").read_text(encoding="utf-8"))
     document["action_endpoint"]["url"] = f"{actions}/webhook"
-    return yaml.safe_dump(document)
+    return str(yaml.safe_dump(document))
 
 
 async def start(processes: Processes, console: Console, project: Path, trial: Trial, model_file: Path) -> None:
@@ -90,11 +90,22 @@ async def start(processes: Processes, console: Console, project: Path, trial: Tr
         "simulator": [*python, "simulator", "--port", _port(trial.simulator), "--webhook", trial.bot + WEBHOOK],
         "actions": [*python, "rasa", "run", "actions", "-p", _port(trial.actions)],
         "bot": [
-            *python, "rasa", "run", "-m", str(model_file), "-i", "127.0.0.1", "-p", _port(trial.bot),
-            "--credentials", "credentials.yml", "--endpoints", str(own_endpoints),
+            *python,
+            "rasa",
+            "run",
+            "-m",
+            str(model_file),
+            "-i",
+            "127.0.0.1",
+            "-p",
+            _port(trial.bot),
+            "--credentials",
+            "credentials.yml",
+            "--endpoints",
+            str(own_endpoints),
         ],
-    }  # fmt: skip
-    addresses = {"simulator": trial.simulator + "/sim/settings", "actions": trial.actions + "/health", "bot": trial.bot + "/"}
+    }
+    addresses = {"simulator": trial.simulator + "/sim/health", "actions": trial.actions + "/health", "bot": trial.bot + "/"}
     with step(console, "Simulator, action server and bot") as tell:
         children = {name: processes.start(name, command, trial.environment, project) for name, command in commands.items()}
         for name, child in children.items():
@@ -145,7 +156,9 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-async def _run(console: Console, project: Path, trial: Trial, processes: Processes, model_file: Path, channel: str | None) -> int:
+async def _run(
+    console: Console, project: Path, trial: Trial, processes: Processes, model_file: Path, channel: str | None
+) -> int:
     from crm.connect import open_crm
 
     with step(console, "Database") as tell:

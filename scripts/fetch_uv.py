@@ -54,7 +54,7 @@ def main(version, folder):
         path = os.path.join(folder, "uv")
         with open(path, "wb") as program:
             program.write(archive.read(name))
-        os.chmod(path, 0o755)
+        os.chmod(path, 0o755)  # noqa: S103 - a program
 
 
 if __name__ == "__main__":

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import omnicrm
+
+PROJECT = Path(omnicrm.__file__).resolve().parent.parent
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "omnicrm", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_lists_the_commands_and_answers_at_once() -> None:
+    fastest = 60.0
+    for _ in range(3):
+        started = time.monotonic()
+        done = run("--help")
+        fastest = min(fastest, time.monotonic() - started)
+    assert done.returncode == 0
+    for command in ("up", "train", "migrate", "doctor", "simulator", "chat"):
+        assert f"\n  {command} " in done.stdout
+    assert fastest < 0.5
+
+
+def test_help_loads_neither_rasa_nor_the_database() -> None:
+    program = "import sys, omnicrm.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nprint([m for m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    loaded = done.stdout.splitlines()[-1]
+    assert not any(f"'{name}'" in loaded for name in ("rasa", "tensorflow", "psycopg", "httpx", "sanic", "rich"))
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["up"]])
+def test_wrong_settings_are_one_line_each_and_no_traceback(command: list[str]) -> None:
+    done = run(*command, BURST_SECONDS="soon", LEASE_SECONDS="9999")
+    assert done.returncode == 2
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["BURST_SECONDS", "LEASE_SECONDS"]
+
+
+def test_migrating_supabase_without_a_connection_says_what_to_do() -> None:
+    done = run("migrate", DATABASE_URL="", SUPABASE_URL="https://abc.supabase.co", SUPABASE_SECRET_KEY="sb_secret_x")
+    assert done.returncode == 1
+    assert "DATABASE_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_is_away_is_one_line() -> None:
+    done = run("migrate", DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_simulators_own_help_is_reached() -> None:
+    done = run("simulator", "--help")
+    assert done.returncode == 0
+    assert "--webhook" in done.stdout

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from omnicrm.settings import Settings, SettingsError
+
+
+def load(environment: dict[str, str]) -> Settings:
+    return Settings.load(environment, dotenv=None)
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    assert load({}) == Settings()
+
+
+def test_a_setting_is_read_by_its_name_in_capitals() -> None:
+    settings = load({"META_APP_SECRET": "new, old", "BURST_SECONDS": "0.5", "WORKER_CONCURRENCY": "3", "DATA_DIR": "/srv/bot"})
+    assert settings.meta_app_secret == ("new", "old")
+    assert (settings.burst_seconds, settings.worker_concurrency, settings.data_dir) == (0.5, 3, Path("/srv/bot"))
+
+
+def test_an_empty_or_blank_value_is_the_default() -> None:
+    assert load({"BURST_SECONDS": "", "ARA_MODEL": "  "}) == Settings()
+
+
+def test_every_wrong_setting_is_one_line_with_its_name_and_an_example() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"BURST_SECONDS": "soon", "LEASE_SECONDS": "9999", "ARA_BASE_URL": "api.openai.com", "LOG_LEVEL": "LOUD"})
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["BURST_SECONDS", "ARA_BASE_URL", "LEASE_SECONDS", "LOG_LEVEL"]
+    assert all("Example: " in line for line in lines)
+
+
+def test_the_environment_wins_over_the_file_and_can_empty_it(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("META_PAGE_ID=1\nMETA_IG_ACCOUNT_ID=2\nARA_API_KEY=key\n", encoding="utf-8")
+    settings = Settings.load({"META_PAGE_ID": "10", "ARA_API_KEY": ""}, dotenv=file)
+    assert (settings.meta_page_id, settings.meta_ig_account_id, settings.ara_api_key) == ("10", "2", "")
+
+
+def test_secrets_stay_out_of_repr_and_of_errors() -> None:
+    secret = "EAAGverysecret"
+    shown = repr(load({"META_ACCESS_TOKEN": secret, "META_APP_SECRET": secret, "ARA_API_KEY": secret, "DATABASE_URL": secret}))
+    assert secret not in shown
+    with pytest.raises(SettingsError) as caught:
+        load({"ARA_TIMEOUT_SECONDS": "x", "SUPABASE_URL": "abc"})
+    assert "SUPABASE_URL: 'abc'" in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", fields(Settings), ids=lambda spec: spec.name)
+def test_every_setting_has_a_meaning_and_an_example_that_it_takes(spec) -> None:  # type: ignore[no-untyped-def]
+    assert spec.metadata["meaning"]
+    example = spec.metadata["example"]
+    assert example
+    spec.metadata["read"](example)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from omnicrm.settings import Settings
+from omnicrm.trial import environment
+
+SIMULATOR = "http://127.0.0.1:4321"
+REAL = {
+    "META_ACCESS_TOKEN": "EAAGreal",
+    "META_APP_SECRET": "real",
+    "META_GRAPH_URL": "https://graph.facebook.com",
+    "DATABASE_URL": "postgresql://shop",
+    "SUPABASE_URL": "https://shop.supabase.co",
+    "SUPABASE_SECRET_KEY": "sb_secret_real",
+    "ARA_API_KEY": "sk-real",
+    "BURST_SECONDS": "0.7",
+    "PATH": "/usr/bin",
+}
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+@pytest.mark.parametrize("with_ara", [True, False])
+def test_a_trial_never_has_the_real_keys(tmp_path: Path, where: str, with_ara: bool) -> None:
+    outer = REAL if where == "environment" else {"PATH": "/usr/bin"}
+    if where == "file":
+        (tmp_path / ".env").write_text("".join(f"{k}={v}\n" for k, v in REAL.items()), encoding="utf-8")
+    variables = environment(outer, tmp_path, tmp_path / "data", SIMULATOR, with_ara=with_ara)
+    # As a process of the trial reads them: with the same .env beside it.
+    settings = Settings.load(variables, dotenv=tmp_path / ".env")
+    assert settings.meta_graph_url == SIMULATOR
+    assert (settings.database_url, settings.supabase_url, settings.supabase_secret_key) == ("", "", "")
+    assert settings.data_dir == tmp_path / "data"
+    assert not {settings.meta_access_token, *settings.meta_app_secret} & {"EAAGreal", "real"}
+    assert settings.ara_api_key == ("sk-real" if with_ara else "")
+    assert settings.burst_seconds == 0.7
+
+
+def test_this_machine_is_never_asked_through_a_proxy(tmp_path: Path) -> None:
+    variables = environment(
+        {"HTTP_PROXY": "http://proxy", "NO_PROXY": "intranet"}, tmp_path, tmp_path, SIMULATOR, with_ara=False
+    )
+    assert variables["NO_PROXY"].split(",") == ["127.0.0.1", "localhost", "intranet"]
+
+
+def test_the_trials_endpoints_differ_from_the_projects_only_in_the_action_servers_address() -> None:
+    from omnicrm.cli import PROJECT
+    from omnicrm.trial import endpoints
+
+    ours = yaml.safe_load((PROJECT / "endpoints.yml").read_text(encoding="utf-8"))
+    trial = yaml.safe_load(endpoints(PROJECT, "http://127.0.0.1:1234"))
+    assert trial.pop("action_endpoint") == {"url": "http://127.0.0.1:1234/webhook"}
+    assert ours.pop("action_endpoint") == {"url": "http://localhost:5055/webhook"}
+    assert trial == ours
