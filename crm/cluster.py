@@ -42,6 +42,7 @@ class Cluster:
 
     directory: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    port: int = 5432
 
     def create(self, *, sync: bool = True) -> None:
         """Make the data directory if it is not there; an interrupted run leaves nothing that looks ready."""
@@ -90,12 +91,12 @@ class Cluster:
 
     def dsn(self, database: str = "postgres", user: str = SUPERUSER) -> str:
         """Return the address over the server's unix socket."""
-        return make_conninfo("", host=str(self.socket_directory()), port=5432, user=user, dbname=database)
+        return make_conninfo("", host=str(self.socket_directory()), port=self.port, user=user, dbname=database)
 
     def socket_directory(self) -> Path:
         """The data directory, which only its owner may enter; or, when its path is too long for a socket, a private one."""
         directory = self.directory.resolve()
-        if len(os.fsencode(directory / ".s.PGSQL.5432")) <= _SOCKET_PATH_LIMIT:
+        if len(os.fsencode(directory / f".s.PGSQL.{self.port}")) <= _SOCKET_PATH_LIMIT:
             return directory
         digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
         return Path("/tmp") / f"omnicrm-{digest}"  # noqa: S108 - owner and mode are checked before use
@@ -104,7 +105,8 @@ class Cluster:
         sockets = self.socket_directory()
         if sockets != self.directory.resolve():
             _make_private(sockets)
-        values = {"unix_socket_directories": f'"{sockets}"', "unix_socket_permissions": "0700", **self.settings}
+        where = {"unix_socket_directories": f'"{sockets}"', "unix_socket_permissions": "0700", "port": str(self.port)}
+        values = {**where, **self.settings}
         lines = [name + " = '" + value.replace("\\", "\\\\").replace("'", "''") + "'\n" for name, value in values.items()]
         path = self.directory / _CONFIGURATION
         path.write_text("".join(lines))

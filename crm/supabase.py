@@ -7,6 +7,7 @@ import base64
 import binascii
 import json
 import re
+import warnings
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,6 @@ import httpx
 
 from crm.port import JSON, WORK_CHANNEL, CrmError, CrmMisconfigured, CrmUnavailable
 from crm.wire import check_names, encode, error_for, was_rolled_back
-from supabase import ClientOptions, acreate_client
 
 # Supabase stops a service_role statement after 8 s; connecting must fail sooner.
 _TIMEOUT = httpx.Timeout(9.0, connect=3.0, pool=2.5)
@@ -32,11 +32,14 @@ class SupabaseCrm:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._closed = False
 
     async def call(self, function: str, /, **arguments: JSON) -> JSON:
         """See ``Crm.call``."""
         check_names(function, arguments)
         encode(arguments)
+        if self._closed:
+            raise CrmUnavailable("the connection to Supabase was closed")
         for last in (False, True):
             response = await self._post(function, arguments)
             told = _error(response)
@@ -70,12 +73,17 @@ class SupabaseCrm:
 
     async def close(self) -> None:
         """See ``Crm.close``."""
+        self._closed = True
         await self._client.postgrest.aclose()
 
 
 async def open_supabase(url: str, key: str) -> SupabaseCrm:
     """Make a client for a project's address and secret key; sends nothing yet. Raises ``CrmMisconfigured`` for a public key."""
     check_key(key)
+    with warnings.catch_warnings():
+        # Its gotrue says that it is deprecated; the version that follows does not run beside Rasa.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from supabase import ClientOptions, acreate_client
     new_kind = key.startswith("sb_secret_")
     options = ClientOptions(
         auto_refresh_token=False,
