@@ -1,0 +1,46 @@
+"""What Messenger and Instagram show and carry. Source: Meta's Send API reference and Instagram messaging pages, v25.0."""
+
+from __future__ import annotations
+
+from connectors.message import Capabilities
+from connectors.meta.events import WINDOW
+
+MESSENGER = Capabilities(
+    # "Must be less than 2000 characters".
+    text_limit=1999,
+    buttons=3,
+    button_text_limit=640,
+    button_title=20,
+    quick_replies=13,
+    quick_reply_title=20,
+    payload_limit=1000,
+    cards=10,
+    card_title=80,
+    card_subtitle=80,
+    card_buttons=3,
+    media=frozenset({"image", "video", "audio", "file"}),
+    # 300 a second are allowed, but over 40 messages a second Meta freezes the inbox and sending until it drops.
+    sends_per_second=30.0,
+    reply_window=WINDOW,
+)
+
+INSTAGRAM = Capabilities(
+    # "Message text must be UTF-8 and 1000 bytes or less".
+    text_limit=1000,
+    text_unit="bytes",
+    buttons=3,
+    button_text_limit=640,
+    button_title=20,
+    quick_replies=13,
+    quick_reply_title=20,
+    payload_limit=1000,
+    cards=10,
+    card_title=80,
+    card_subtitle=80,
+    card_buttons=3,
+    # Files: PDF alone.
+    media=frozenset({"image", "video", "audio", "file:pdf"}),
+    # 100 a second are allowed, but over 72,000 messages, received ones included, Meta freezes inbox and sending.
+    sends_per_second=15.0,
+    reply_window=WINDOW,
+)
