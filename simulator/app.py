@@ -31,7 +31,9 @@ _NO_TIMEOUT = 24 * 3600  # hanging is something that tests ask for: the server i
 
 def create_app(config: Config) -> Sanic:
     """Wire world, webhooks and endpoints together."""
-    # Sanic keeps every application by its name for good: random ones let a test process make many.
+    # Sanic rewrites its own methods when an application starts, and only in this mode does that work for a second one in the
+    # same process. It also keeps every application by its name for good, so each gets a name of its own.
+    Sanic.test_mode = True
     app = Sanic(f"simulator_{secrets.token_hex(8)}", configure_logging=False)
     app.config.RESPONSE_TIMEOUT = app.config.REQUEST_TIMEOUT = _NO_TIMEOUT
     app.config.KEEP_ALIVE_TIMEOUT = 120

@@ -184,7 +184,7 @@ class SimulatorClient:
         found: list[dict[str, Json]] = await self.call("GET", "phones")
         return found
 
-    # --- webhooks --------------------------------------------------------------------------------------------------------------
+    # --- webhooks --------------------------------------------------------------------------------------------------------
 
     async def deliver(self, body: bytes | Mapping[str, Json], *, signature: str = "valid", **params: Json) -> Json:
         """Sign and POST raw bytes, or a document written as Meta writes it."""

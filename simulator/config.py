@@ -13,7 +13,7 @@ Channel = Literal["instagram", "messenger"]
 CHANNELS: tuple[Channel, ...] = ("instagram", "messenger")
 
 Echoes = Literal["after", "before", "off"]
-# Seconds between the attempts to deliver one webhook: about a minute in all, so that a bot which restarts meanwhile loses nothing.
+# Seconds between the attempts to deliver one webhook: about a minute in all: a bot that restarts meanwhile loses nothing.
 # Meta repeats "immediately, then with decreasing frequency" for up to 36 hours.
 DEFAULT_RETRIES = (0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 5.0, 10.0, 10.0, 10.0)
 

@@ -65,12 +65,9 @@ async def user(request: Request) -> HTTPResponse:
     body = read_object(request)
     phone = world_of(request).meet(channel_of(body.pop("channel", None)), user_id(body.pop("user", None)))
     for name, value in body.items():
-        if (
-            name in ("name", "username", "owner_app")
-            and (value is None or isinstance(value, str))
-            or name in ("blocked", "gone")
-            and isinstance(value, bool)
-        ):
+        words = name in ("name", "username", "owner_app") and (value is None or isinstance(value, str))
+        switch = name in ("blocked", "gone") and isinstance(value, bool)
+        if words or switch:
             setattr(phone, name, value)
         elif name == "profile" and isinstance(value, dict):
             phone.profile = value

@@ -46,7 +46,7 @@ async def verify(request: Request) -> HTTPResponse:
 
 
 async def deliver(request: Request) -> HTTPResponse:
-    """Sign the raw body and POST it as it is. ``signature`` = valid | wrong | missing | sha1; ``escape`` = meta; ``retry`` = 1."""
+    """Sign the raw body and POST it as it is. Query: ``signature`` valid|wrong|missing|sha1, ``escape=meta``, ``retry=1``."""
     body = request.body
     if request.args.get("escape") == "meta":
         try:

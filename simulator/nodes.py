@@ -1,4 +1,4 @@
-"""The rest of Graph: profiles, the Page and the account, the token, subscriptions, uploads, thread control, Messenger profile."""
+"""The rest of Graph: profiles, Page and account, token, subscriptions, uploads, thread control, Messenger profile."""
 
 from __future__ import annotations
 

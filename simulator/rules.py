@@ -1,4 +1,4 @@
-"""Meta's limits on what may be sent, and what the customer then sees. Pure: a message in, its content or a ``GraphError`` out."""
+"""Meta's limits on what may be sent. Pure: a message in; what the phone shows, or a ``GraphError``, out."""
 
 from __future__ import annotations
 

@@ -1,0 +1,152 @@
+"""A running simulator, a bot that only records its webhooks, and a caller of Graph."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from simulator.app import Simulator
+from simulator.client import SimulatorClient
+from simulator.config import Config
+
+SECRET = "test_app_secret"
+TOKEN = "EAAtoken"
+
+
+@dataclass
+class Webhook:
+    """One call of the bot's webhook."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def items(self) -> list[Any]:
+        return [item for entry in self.document["entry"] for item in entry.get("messaging", []) + entry.get("standby", [])]
+
+
+@dataclass
+class Recorder:
+    """The bot's end: records every call, answers what ``answers`` holds and then 200."""
+
+    url: str = ""
+    calls: list[Webhook] = field(default_factory=list)
+    answers: deque[int | str] = field(default_factory=deque)  # a status, "hang" or "cut"
+    on_call: Callable[[Webhook], Awaitable[None]] | None = None
+    _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await self._one(reader, writer):
+                pass
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        request, *lines = head.strip().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        method, path, _ = request.split(" ")
+        call = Webhook(method, path, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+        if self.on_call is not None:
+            await self.on_call(call)
+        async with self._arrived:
+            self.calls.append(call)
+            self._arrived.notify_all()
+        answer = self.answers.popleft() if self.answers else 200
+        if answer == "hang":
+            await asyncio.sleep(60)
+        if isinstance(answer, str):
+            return False
+        body = path.rpartition("hub.challenge=")[2].encode() if method == "GET" else b"ok"
+        writer.write(f"HTTP/1.1 {answer} X\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        return True
+
+    async def wait_for(self, count: int) -> list[Webhook]:
+        async with self._arrived:
+            await asyncio.wait_for(self._arrived.wait_for(lambda: len(self.calls) >= count), 10)
+        return self.calls
+
+    @property
+    def items(self) -> list[Any]:
+        return [item for call in self.calls for item in call.items]
+
+    @property
+    def echoes(self) -> list[Any]:
+        return [item for item in self.items if item.get("message", {}).get("is_echo")]
+
+
+@dataclass
+class GraphCaller:
+    """Calls Graph as a bot would, with the right token."""
+
+    http: httpx.AsyncClient
+    page_id: str
+
+    async def post(self, body: Any, path: str | None = None, **options: Any) -> httpx.Response:
+        return await self.http.post(path or f"/v25.0/{self.page_id}/messages", json=body, **options)
+
+    async def send(self, user: str, message: Any, **more: Any) -> httpx.Response:
+        return await self.post({"recipient": {"id": user}, "messaging_type": "RESPONSE", "message": message, **more})
+
+    async def text(self, user: str, text: str = "hola", **more: Any) -> httpx.Response:
+        return await self.send(user, {"text": text}, **more)
+
+    async def action(self, user: str, action: str, **more: Any) -> httpx.Response:
+        return await self.post({"recipient": {"id": user}, "sender_action": action, **more})
+
+    async def profile(self, user: str, fields: str | None = None) -> httpx.Response:
+        return await self.http.get(f"/v25.0/{user}", params={} if fields is None else {"fields": fields})
+
+
+def error_of(answer: httpx.Response) -> tuple[int, int | None]:
+    """Code and subcode of a refusal."""
+    error = answer.json()["error"]
+    assert error["fbtrace_id"]
+    return error["code"], error.get("error_subcode")
+
+
+@pytest.fixture
+async def bot() -> AsyncIterator[Recorder]:
+    recorder = Recorder()
+    server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    recorder.url = f"http://{host}:{port}/api/webhooks/meta"
+    yield recorder
+    server.close()
+
+
+@pytest.fixture
+async def simulator(bot: Recorder) -> AsyncIterator[Simulator]:
+    config = Config(webhook=bot.url, app_secret=SECRET, token=TOKEN, verify_token="verify-me", app_id="555")
+    async with Simulator(config) as running:
+        yield running
+
+
+@pytest.fixture
+async def sim(simulator: Simulator) -> AsyncIterator[SimulatorClient]:
+    async with SimulatorClient(simulator.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def graph(simulator: Simulator) -> AsyncIterator[GraphCaller]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=simulator.url, headers=headers, timeout=5, trust_env=False) as http:
+        yield GraphCaller(http, simulator.config.page_id)
