@@ -6,12 +6,15 @@ import logging
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import UserMessage
+from rasa.exceptions import ActionLimitReached
+from rasa.shared.core.trackers import DialogueStateTracker
 
-from connectors.message import Json, Outgoing
+from connectors.message import Outgoing
 from turns.action_server import ActionServer, failed_actions
 from turns.graph_runner import InlineGraphRunner
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.replies import ReplyCollector
+from turns.tracker import dump
 from turns.tracker_store import dialogue_state
 
 logger = logging.getLogger(__name__)
@@ -44,23 +47,41 @@ class RasaDialogue:
         failures: list[str] = []
         token = failed_actions.set(failures)
         try:
-            with dialogue_state(work.dialogue) as state:
+            with dialogue_state(work.dialogue):
                 message.parse_data = await self._processor.parse_message(message)
-                intent = message.parse_data["intent"]["name"]
-                if work.opted_out and intent != OPT_IN_INTENT:
+                if work.opted_out and message.parse_data["intent"]["name"] != OPT_IN_INTENT:
                     return TurnResult(dialogue=work.dialogue, silent="opted_out")
-                await self._processor.handle_message(message)
-                document: Json = state["document"]
+                tracker = await self._processor.log_message(message, should_save_tracker=False)
+                tracker = await self._processor.run_action_extract_slots(collector, tracker)
+                finished = await self._act(tracker, collector, failures)
         finally:
             failed_actions.reset(token)
-        replies, effects = tuple(collector.replies), tuple(collector.effects)
-        if failures or not replies:
+        if not finished or not collector.replies:
             logger.warning("turn without an answer action=stumble thread=%s failed=%s", work.thread, ",".join(failures))
-            return TurnResult(dialogue=document, replies=(*replies, self._apology()), effects=(*effects, STUMBLED_EFFECT))
-        return TurnResult(dialogue=document, replies=replies, effects=effects)
+            return self.stumbled(work)
+        document = dump(tracker, self._processor.domain)
+        return TurnResult(dialogue=document, replies=tuple(collector.replies), effects=tuple(collector.effects))
+
+    async def _act(self, tracker: DialogueStateTracker, collector: ReplyCollector, failures: list[str]) -> bool:
+        """Predict and act until the bot listens again; False when an action failed, or it would never listen.
+
+        Rasa's own loop goes on after a failure, with the action's events lost: the same action up to ten times.
+        """
+        processor = self._processor
+        while processor._should_handle_message(tracker):
+            try:
+                action, prediction = processor.predict_next_with_tracker_if_should(tracker)
+            except ActionLimitReached:
+                return False
+            again = await processor._run_action(action, tracker, collector, processor.nlg, prediction)
+            if failures:
+                return False
+            if not again:
+                return True
+        return True
 
     def stumbled(self, work: Claimed) -> TurnResult:
-        """Leave the dialogue as it was, apologise, call a person."""
+        """Leave the dialogue as it was before the turn, apologise, call a person."""
         return TurnResult(dialogue=work.dialogue, replies=(self._apology(),), effects=(STUMBLED_EFFECT,))
 
     def _apology(self) -> Outgoing:

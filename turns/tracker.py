@@ -50,17 +50,16 @@ def _event_class(type_name: str) -> type[Event]:
 
 def bounded(events: Sequence[Event], sender_id: str, domain: Domain, max_turns: int = MAX_TURNS) -> list[Event]:
     """The last ``max_turns`` turns, led by events that restore slots and form as they stood before them."""
-    starts = [i for i, event in enumerate(events) if isinstance(event, UserUttered)]
+    # Every turn begins at a listening bot: policies tell a turn by it.
+    turns = zip(events, events[1:], strict=False)
+    starts = [i for i, (last, event) in enumerate(turns) if isinstance(event, UserUttered) and _listens(last)]
     if len(starts) <= max_turns:
         return list(events)
     cut = starts[-max_turns]
-    # Every turn begins at a listening bot; policies tell a turn by it.
-    while cut > 0 and not _listens(events[cut - 1]):
-        cut -= 1
     before = DialogueStateTracker(sender_id, domain.slots)
-    for event in events[: max(cut - 1, 0)]:
+    for event in events[:cut]:
         before.update(event, domain)
-    return [*_restoring(before), *events[max(cut - 1, 0):]]
+    return [*_restoring(before), *events[cut:]]
 
 
 def _listens(event: Event) -> bool:

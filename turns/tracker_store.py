@@ -18,20 +18,20 @@ _state: ContextVar[dict[str, Any] | None] = ContextVar("dialogue_state", default
 
 
 @contextmanager
-def dialogue_state(document: Any) -> Iterator[dict[str, Any]]:
-    """The state that Rasa reads and writes inside this block; afterwards ``state["document"]`` is what it saved."""
-    state = {"document": document}
-    token = _state.set(state)
+def dialogue_state(document: Any) -> Iterator[None]:
+    """The dialogue state that Rasa finds inside this block, whoever the sender is."""
+    token = _state.set({"document": document})
     try:
-        yield state
+        yield
     finally:
         _state.reset(token)
 
 
 class BoundedTrackerStore(TrackerStore):
-    """Holds nothing itself within a turn. Outside of one (``rasa shell``) it keeps the documents in memory.
+    """Within a turn it hands out that turn's state; what becomes of it is the turn's to commit.
 
-    The same bounded document is used in both, so that a designer sees what a customer gets.
+    Outside of one (``rasa shell``) it keeps the documents in memory: the same bounded ones, so that a designer sees what a
+    customer gets.
     """
 
     def __init__(self, domain: Domain, event_broker: EventBroker | None = None, **kwargs: Any) -> None:
@@ -48,12 +48,7 @@ class BoundedTrackerStore(TrackerStore):
     async def save(self, tracker: DialogueStateTracker) -> None:
         """Keep the tracker's bounded document."""
         await self.stream_events(tracker)
-        document = documents.dump(tracker, self.domain)
-        state = _state.get()
-        if state is None:
-            self._memory[tracker.sender_id] = document
-        else:
-            state["document"] = document
+        self._memory[tracker.sender_id] = documents.dump(tracker, self.domain)
 
     async def delete(self, sender_id: str) -> None:
         """Forget a conversation of ``rasa shell``."""
