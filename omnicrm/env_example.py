@@ -1,9 +1,9 @@
-"""The text of ``.env.example``, made from the settings: ``python -m omnicrm.env_example > .env.example``."""
+"""The settings as documents: ``python -m omnicrm.env_example`` writes ``.env.example`` and the README's table anew."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any
 
 from omnicrm.settings import Settings
@@ -47,5 +47,32 @@ def _entry(spec: Field[Any]) -> str:
     return f"\n# {meaning}. Default: none. Example: {example}\n{name}=\n"
 
 
+TABLE_START, TABLE_END = "<!-- settings: python -m omnicrm.env_example -->\n", "<!-- end of settings -->\n"
+
+
+def markdown_table() -> str:
+    """The table of all settings."""
+    rows = ["| name | meaning | default | example |", "| --- | --- | --- | --- |"]
+    for spec in fields(Settings):
+        default = shown_default(spec)
+        shown = f"`{default}`" if default else "none"
+        rows.append(f"| `{spec.name.upper()}` | {spec.metadata['meaning']} | {shown} | `{spec.metadata['example']}` |")
+    return "\n".join(rows) + "\n"
+
+
+def with_table(readme: str) -> str:
+    """The README with its table of settings made anew."""
+    before, rest = readme.split(TABLE_START)
+    _, after = rest.split(TABLE_END)
+    return f"{before}{TABLE_START}{markdown_table()}{TABLE_END}{after}"
+
+
+def write(project: Path) -> None:
+    """Write both documents."""
+    (project / ".env.example").write_text(example_file(), encoding="utf-8")
+    readme = project / "README.md"
+    readme.write_text(with_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(example_file())
+    write(Path(__file__).resolve().parent.parent)

@@ -84,7 +84,9 @@ def pending(dsn: str) -> list[str]:
 
 
 def _applied(connection: psycopg.Connection[tuple[Any, ...]]) -> set[str]:
-    if connection.execute("select 1 where to_regclass('supabase_migrations.schema_migrations') is null").fetchone():
+    # Looked up in the catalogue's rows: to_regclass may answer from before a lock that this transaction waited for.
+    there = "select 1 from pg_tables where schemaname = 'supabase_migrations' and tablename = 'schema_migrations'"
+    if connection.execute(there).fetchone() is None:
         return set()
     return {version for (version,) in connection.execute("select version from supabase_migrations.schema_migrations")}
 

@@ -29,8 +29,10 @@ def lines(message: PhoneMessage) -> list[str]:
         kind = str(attachment.get("type", "archivo"))
         if kind != "template" or not message.cards:
             body.append(f"[dim]({MEDIA.get(kind, escape(kind))})[/dim]")
-    for card in message.cards:
-        body.append(f"[bold]▪ {escape(str(card.get('title', '')))}[/bold] [dim]{escape(str(card.get('subtitle') or ''))}[/dim]")
+    body += [
+        f"[bold]▪ {escape(str(card.get('title', '')))}[/bold] [dim]{escape(str(card.get('subtitle') or ''))}[/dim]"
+        for card in message.cards
+    ]
     if message.buttons:
         body.append(
             "  ".join(f"[reverse] {number} {escape(title)} [/reverse]" for number, title in enumerate(message.buttons, 1))
