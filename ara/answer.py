@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,7 +57,7 @@ class Ara:
     def __init__(
         self,
         *,
-        crm: Callable[[], Calls | None],
+        crm: Callable[[], Awaitable[Calls]],
         knowledge: Callable[[], Knowledge],
         model: ChatModel | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -75,7 +75,7 @@ class Ara:
         try:
             return await self._answer(clean(question, MAX_QUESTION), conversation, history)
         except Exception as error:
-            # The last wall: whatever is broken here, the customer gets a person. Messages of errors may quote texts: debug only.
+            # The last wall: whatever is broken here, the customer gets a person. An error may quote texts: debug only.
             logger.error("ara failed: %s", type(error).__name__, extra={"action": "ara_failed"})
             logger.debug("ara failed", exc_info=True)
             return Answer(text=None, way="handover", reason="Ara falló")
@@ -85,28 +85,31 @@ class Ara:
             return Answer(text=None, way="clarify", reason="sin palabras")
         knowledge = self._knowledge()
         found, problem = await self._search(question, knowledge)
-        answer = await self._from_model(question, found, knowledge, conversation, history)
+        answer = None
+        try:
+            answer = await self._from_model(question, found, knowledge, conversation, history)
+        except Exception as error:  # a fault around the model takes nothing from the first way
+            logger.error("model way failed: %s", type(error).__name__, extra={"action": "ara_model_failed"})
         if answer is None:
             answer = _from_knowledge(found) or Answer(text=None, way="handover", reason=problem or "no está en el conocimiento")
         logger.info("ara answered: %s", answer.way, extra={"action": "ara_answered", "way": answer.way})
         return answer
 
     async def _search(self, question: str, knowledge: Knowledge) -> tuple[list[_Found], str]:
-        crm = self._crm()
-        if crm is None:
-            return [], "la base de datos no responde"
+        asked = _search_words(question, knowledge)
         try:
-            rows = await asyncio.wait_for(
-                crm.call("omnicrm_search_knowledge", p_query=_search_words(question, knowledge), p_limit=MAX_SOURCES),
-                SEARCH_SECONDS,
-            )
+            rows = await asyncio.wait_for(self._rows(asked), SEARCH_SECONDS)
         except Exception as error:  # any trouble of the database means the same here: nothing found
             logger.warning("knowledge search failed: %s", type(error).__name__, extra={"action": "ara_search_failed"})
             return [], "la base de datos no responde"
         documents = [_document(row, knowledge) for row in rows]
-        asked = _search_words(question, knowledge)
         found = [_Found(document, document.relevance(asked)) for document in documents]
         return [each for each in found if each.relevance > 0], ""
+
+    async def _rows(self, asked: str) -> list[dict[str, object]]:
+        crm = await self._crm()
+        rows: list[dict[str, object]] = await crm.call("omnicrm_search_knowledge", p_query=asked, p_limit=MAX_SOURCES)
+        return rows
 
     async def _from_model(
         self, question: str, found: Sequence[_Found], knowledge: Knowledge, conversation: str, history: Sequence[Line]

@@ -1,0 +1,166 @@
+"""Questions: answered from the shop's knowledge by topic and product, else by Ara."""
+
+from __future__ import annotations
+
+import json
+
+from rasa_sdk import Tracker
+from rasa_sdk.events import SlotSet
+from rasa_sdk.executor import CollectingDispatcher
+from rasa_sdk.types import DomainDict
+
+from actions.base import Events, ShopAction, entities_of, in_form, intent_of, say, text_of
+from actions.effects import hand_over
+from ara.catalogue import Product
+from ara.knowledge import Knowledge
+from ara.prompt import MAX_HISTORY, Line
+from ara.text import words
+
+TOPIC_OF_INTENT = {
+    "preguntar_precio": "precio",
+    "preguntar_producto": "producto",
+    "preguntar_uso": "uso",
+    "preguntar_disponibilidad": "disponibilidad",
+    "preguntar_envio": "envio",
+    "preguntar_pago": "pago",
+    "preguntar_mayoreo": "mayoreo",
+    "preguntar_ubicacion": "ubicacion",
+    "pedir_factura": "facturacion",
+}
+_ABOUT_A_PRODUCT = ("precio", "producto", "uso", "disponibilidad")
+# Words of a question about the shop's whole range: what was talked of before is not meant.
+_WHOLE_RANGE = frozenset(
+    ("lista", "precios", "todos", "todas", "catalogo", "productos", "extractos", "venden", "ofrecen", "promocion",
+     "promociones", "promo", "promos", "oferta", "ofertas", "descuento", "descuentos", "otros", "otras")
+)  # fmt: skip
+_MOST_PRODUCTS = 3
+_LONGEST_LIST = 30
+
+
+class _Asks(ShopAction):
+    """What both ways of answering share."""
+
+    async def ask_ara(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> None:
+        """Let Ara answer; what she does not know goes to a person."""
+        answer = await self.services.ara().answer(text_of(tracker), conversation=tracker.sender_id, history=history_of(tracker))
+        if answer.text is not None:
+            dispatcher.utter_message(text=answer.text)
+        elif answer.way == "clarify":
+            say(dispatcher, domain, "utter_aclara")
+        else:
+            say(dispatcher, domain, "utter_no_se")
+            hand_over(dispatcher, "el bot no supo responder")
+
+
+class ActionAra(_Asks):
+    """Low confidence, or a question that no rule is about."""
+
+    def name(self) -> str:
+        """The name in the domain."""
+        return "action_ara"
+
+    async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
+        """Answer through Ara."""
+        await self.ask_ara(dispatcher, tracker, domain)
+        return []
+
+
+class ActionConocimiento(_Asks):
+    """Prices, products, use, stock, shipping, payment, wholesale, address: word for word what the owner wrote."""
+
+    def name(self) -> str:
+        """The name in the domain."""
+        return "action_conocimiento"
+
+    async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
+        """Answer by intent and product; remember the product talked of, unless an order is being taken."""
+        knowledge = self.services.knowledge()
+        topic = TOPIC_OF_INTENT.get(intent_of(tracker), "")
+        products, unknown = _products_meant(tracker, knowledge, topic)
+        if unknown:
+            say(dispatcher, domain, "utter_producto_desconocido")
+            return [] if in_form(tracker) else [SlotSet("producto", None)]
+        answer = _about_products(knowledge, topic, products) if products else _about_shop(knowledge, topic, text_of(tracker))
+        if not answer:
+            await self.ask_ara(dispatcher, tracker, domain)
+        else:
+            dispatcher.utter_message(text=answer, quick_replies=_order_offer(tracker, topic, products))
+        if len(products) == 1 and not in_form(tracker):
+            return [SlotSet("producto", products[0].name)]
+        return []
+
+
+def history_of(tracker: Tracker) -> list[Line]:
+    """The last lines before the latest message, oldest first; taps and other non-text left out."""
+    lines = [
+        Line("customer" if event["event"] == "user" else "shop", event["text"])
+        for event in tracker.events
+        if event.get("event") in ("user", "bot") and event.get("text") and not event["text"].startswith("/")
+    ]
+    if text_of(tracker) and lines and lines[-1].author == "customer":
+        lines.pop()
+    return lines[-MAX_HISTORY:]
+
+
+def _products_meant(tracker: Tracker, knowledge: Knowledge, topic: str) -> tuple[list[Product], bool]:
+    """The products a question is about; and whether it names one that the shop does not know."""
+    if topic not in _ABOUT_A_PRODUCT:
+        return [], False
+    text, named = text_of(tracker), entities_of(tracker, "producto")
+    found = knowledge.find_products(" , ".join((text, *named)))
+    if found:
+        return found[:_MOST_PRODUCTS], False
+    if named and knowledge.products:
+        return [], True
+    if not _WHOLE_RANGE & set(words(text)):
+        return knowledge.find_products(str(tracker.get_slot("producto") or ""))[:1], False
+    return [], False
+
+
+def _about_products(knowledge: Knowledge, topic: str, products: list[Product]) -> str:
+    if topic == "uso":
+        told = [product.say_use() for product in products]
+        if not all(told):
+            return ""
+        return "\n".join((*told, *(document.text for document in knowledge.always("uso"))))
+    return "\n".join(_about_product(topic, product) for product in products)
+
+
+def _about_product(topic: str, product: Product) -> str:
+    if topic == "disponibilidad":
+        return product.say_availability()
+    if topic == "producto":
+        return product.say_all()
+    told = {"no": " Por ahora se nos agotó.", "to_order": " Es sobre pedido."}
+    return product.say_price() + told.get(product.availability, "")
+
+
+def _about_shop(knowledge: Knowledge, topic: str, question: str) -> str:
+    documents = knowledge.about(topic, question)
+    told = [document.text for document in documents]
+    first = next((d for d in knowledge.documents if d.topic == topic and not d.subject), None)
+    # The list belongs to the topic's general item; who asks for promotions gets no price list.
+    if topic in ("precio", "producto") and (not documents or documents[0] is first):
+        told.append(_list_of(knowledge, with_prices=topic == "precio"))
+    return "\n".join(line for line in told if line)
+
+
+def _list_of(knowledge: Knowledge, *, with_prices: bool) -> str:
+    offered = [product for product in knowledge.products if product.availability != "no"]
+    if with_prices:
+        lines = [f"• {product.name}: {product.price_text}" for product in offered[:_LONGEST_LIST]]
+        return "\n".join(lines)
+    names = ", ".join(product.name for product in offered[:_LONGEST_LIST])
+    return f"Tenemos: {names}." if names else ""
+
+
+def _order_offer(tracker: Tracker, topic: str, products: list[Product]) -> list[dict[str, str]]:
+    """A button that starts an order for the one product a price was asked of."""
+    if topic not in ("precio", "disponibilidad") or len(products) != 1 or products[0].availability == "no" or in_form(tracker):
+        return []
+    return [{"title": "Hacer un pedido", "payload": order_payload(products[0])}]
+
+
+def order_payload(product: Product) -> str:
+    """What a tap sends back to order a product."""
+    return "/hacer_pedido" + json.dumps({"producto": product.name}, ensure_ascii=False)

@@ -1,0 +1,96 @@
+"""What every action of ours shares: it never raises, and a failed one still leaves the customer an answer and a person."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from typing import Any
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.executor import CollectingDispatcher
+from rasa_sdk.types import DomainDict
+
+from actions.effects import hand_over
+from actions.services import Services, shared_services
+
+logger = logging.getLogger(__name__)
+
+Events = list[dict[str, Any]]
+
+FORM = "pedido_form"
+
+# Said when the designer's response of that name is missing: an empty reply would be silence.
+_SPARE_TEXTS = {
+    "utter_tropiezo": "Se me complicó algo de mi lado, una disculpa. Ya avisé a una persona del equipo para que te ayude.",
+    "utter_no_se": "Eso no lo sé con certeza. Te paso con una persona del equipo.",
+    "utter_pasando_con_humano": "Te paso con una persona del equipo; te contesta por aquí.",
+    "utter_baja_confirmada": "Listo, ya no te escribiremos. Si quieres volver, escribe ALTA.",
+    "utter_alta_confirmada": "Listo, ya puedes recibir nuestras respuestas. Para dejar de recibirlas, escribe BAJA.",
+    "utter_pedido_registrado": "Anoté tu pedido: {cantidad} × {producto}. Una persona del equipo te lo confirma.",
+    "utter_datos_guardados": "¡Gracias! Ya guardé tus datos.",
+    "utter_cantidad_invalida": "No entendí la cantidad. Escríbela con número, por favor, por ejemplo: 2.",
+    "utter_producto_desconocido": "Ese producto no lo encuentro. ¿Me lo escribes de otra forma?",
+    "utter_datos_invalidos": "No alcancé a leer tus datos. Escríbelos así, por favor: Ana López, 55 1234 5678, ana@correo.com",
+    "utter_aclara": "¿Me lo escribes con otras palabras, por favor? Así te ayudo mejor.",
+    "utter_uno_por_uno": "Vamos de uno en uno. ¿Cuál anoto?",
+}
+
+
+def say(dispatcher: CollectingDispatcher, domain: DomainDict, response: str, **slots: Any) -> None:
+    """Say a response of the domain; where the domain lacks it, our own words."""
+    quick_replies = slots.pop("quick_replies", [])
+    if response in (domain.get("responses") or {}):
+        dispatcher.utter_message(response=response, quick_replies=quick_replies, **slots)
+    else:
+        dispatcher.utter_message(text=_SPARE_TEXTS[response].format(**slots), quick_replies=quick_replies)
+
+
+def text_of(tracker: Tracker) -> str:
+    """What the customer wrote; "" for a tap or anything else that is not text."""
+    text = tracker.latest_message.get("text") or ""
+    return "" if text.startswith("/") else text
+
+
+def intent_of(tracker: Tracker) -> str:
+    """The latest message's intent, "" when there is none."""
+    return (tracker.latest_message.get("intent") or {}).get("name") or ""
+
+
+def entities_of(tracker: Tracker, entity: str) -> list[str]:
+    """The latest message's values of one entity."""
+    found = [e.get("value") for e in tracker.latest_message.get("entities") or [] if e.get("entity") == entity]
+    return [str(value) for value in found if value is not None]
+
+
+def in_form(tracker: Tracker) -> bool:
+    """Whether an order is being taken."""
+    return (tracker.active_loop or {}).get("name") == FORM
+
+
+class ShopAction(Action, ABC):
+    """An action that cannot fail towards the customer. What it said before a failure is withdrawn."""
+
+    def __init__(self, services: Services | None = None) -> None:
+        self.services = services or shared_services()
+
+    @abstractmethod
+    def name(self) -> str:
+        """The name in the domain."""
+
+    @abstractmethod
+    async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
+        """Do it; may raise."""
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
+        """Do it, or apologise and hand over."""
+        draft = CollectingDispatcher()
+        try:
+            events = await self.perform(draft, tracker, domain)
+        except Exception as error:  # the boundary to Rasa, which would answer with silence
+            logger.error("%s failed: %s", self.name(), type(error).__name__, extra={"action": "action_failed"})
+            logger.debug("%s failed", self.name(), exc_info=True)
+            draft, events = CollectingDispatcher(), []
+            say(draft, domain, "utter_tropiezo")
+            hand_over(draft, "el bot no pudo contestar")
+        dispatcher.messages.extend(draft.messages)
+        return events

@@ -1,0 +1,126 @@
+"""Taking an order: which product, how many, and writing it down."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from rasa_sdk import FormValidationAction, Tracker
+from rasa_sdk.events import SlotSet
+from rasa_sdk.executor import CollectingDispatcher
+from rasa_sdk.types import DomainDict
+
+from actions.ask import order_payload
+from actions.base import Events, ShopAction, say, text_of
+from actions.effects import place_order
+from actions.quantity import parse_quantity
+from actions.services import Services, shared_services
+from ara.catalogue import Product
+from ara.text import clean
+
+logger = logging.getLogger(__name__)
+
+_MOST_CHOICES = 10
+
+
+class ValidatePedidoForm(FormValidationAction):
+    """Accept only products that the shop has, and whole numbers of pieces."""
+
+    def __init__(self, services: Services | None = None) -> None:
+        self.services = services or shared_services()
+
+    def name(self) -> str:
+        """The name that Rasa derives from the form's."""
+        return "validate_pedido_form"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
+        """Validate; on a fault of ours nothing is taken as valid, and the form asks again."""
+        said = len(dispatcher.messages)
+        try:
+            return await super().run(dispatcher, tracker, domain)
+        except Exception as error:  # the boundary to Rasa, which would answer with silence
+            logger.error("%s failed: %s", self.name(), type(error).__name__, extra={"action": "action_failed"})
+            logger.debug("%s failed", self.name(), exc_info=True)
+            del dispatcher.messages[said:]
+            return [SlotSet(name, None) for name in tracker.slots_to_validate() if name in ("producto", "cantidad")]
+
+    async def validate_producto(
+        self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
+    ) -> dict[str, Any]:
+        """The catalogue's name of the product meant; None asks again and says why."""
+        typed = clean(" , ".join(map(str, value)) if isinstance(value, list) else str(value or ""), 300)
+        knowledge = self.services.knowledge()
+        if not knowledge.products:
+            # Without a catalogue every order is a person's to check: it is not lost for that.
+            return {"producto": typed[:80] or None}
+        found = knowledge.find_products(typed)
+        if not found:
+            say(dispatcher, domain, "utter_producto_desconocido")
+            return {"producto": None}
+        if len(found) > 1:
+            say(dispatcher, domain, "utter_uno_por_uno", quick_replies=_choices(found))
+            return {"producto": None}
+        product = found[0]
+        if product.availability == "no":
+            dispatcher.utter_message(text=product.say_availability())
+            return {"producto": None}
+        slots: dict[str, Any] = {"producto": product.name}
+        if tracker.get_slot("requested_slot") == "producto" and tracker.get_slot("cantidad") is None:
+            # "2 de árnica" answers both questions.
+            quantity = (
+                parse_quantity(text_of(tracker), ignore=product.names) if any(map(str.isdigit, text_of(tracker))) else None
+            )
+            if quantity is not None:
+                slots["cantidad"] = quantity
+        return slots
+
+    async def validate_cantidad(
+        self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
+    ) -> dict[str, Any]:
+        """A whole number of pieces; None asks again."""
+        if value is None:
+            return {"cantidad": None}
+        ignored = [name for product in self.services.knowledge().products for name in product.names]
+        quantity = parse_quantity(" ".join(map(str, value)) if isinstance(value, list) else value, ignore=ignored)
+        if quantity is None:
+            say(dispatcher, domain, "utter_cantidad_invalida")
+        return {"cantidad": quantity}
+
+
+class ActionRegistrarPedido(ShopAction):
+    """Write the order down and forget it, so that the next one starts empty."""
+
+    def name(self) -> str:
+        """The name in the domain."""
+        return "action_registrar_pedido"
+
+    async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
+        """State the order's effect and confirm it."""
+        product, quantity = tracker.get_slot("producto"), parse_quantity(tracker.get_slot("cantidad"))
+        if not product or quantity is None:
+            # The form lets nothing else through: getting here is our fault, and a person must look.
+            raise ValueError("the order has no product or no quantity")
+        place_order(dispatcher, str(product), quantity)
+        say(dispatcher, domain, "utter_pedido_registrado", producto=str(product), cantidad=quantity)
+        return forgotten_order()
+
+
+class ActionOlvidarPedido(ShopAction):
+    """Drop an order that was not finished."""
+
+    def name(self) -> str:
+        """The name in the domain."""
+        return "action_olvidar_pedido"
+
+    async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
+        """Empty the form's slots."""
+        return forgotten_order()
+
+
+def forgotten_order() -> Events:
+    """The events that empty the form's slots."""
+    return [SlotSet("producto", None), SlotSet("cantidad", None)]
+
+
+def _choices(products: list[Product]) -> list[dict[str, str]]:
+    return [{"title": product.name[:20], "payload": order_payload(product)} for product in products[:_MOST_CHOICES]]
