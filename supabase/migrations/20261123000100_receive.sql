@@ -353,6 +353,7 @@ language plpgsql set search_path = '' as $$
 declare
     v_key text := lower(p_channel) || ':' || p_account || ':' || p_user;
     known boolean;
+    is_new boolean;
     t omnicrm.threads;
 begin
     if coalesce(p_account, '') = '' or coalesce(p_user, '') = '' then
@@ -361,9 +362,16 @@ begin
     perform pg_advisory_xact_lock(hashtextextended(v_key, 0));
     known := exists (select from omnicrm.threads where key = v_key);
     t := omnicrm.resolve_thread(p_channel, p_account, p_user, v_key);
+    -- New: the client was made for this address, and nothing that they wrote was dealt with before. The webhook makes the
+    -- thread before the dialogue asks, so a thread that is there does not mean a client that we know.
+    is_new := exists (select from omnicrm.client_identities i where i.client_id = t.client_id and i.source = 'message')
+        and not exists (
+            select from omnicrm.messages m join omnicrm.threads x on x.id = m.thread_id
+            where x.client_id = t.client_id and m.status <> 'received')
+        and (not known or exists (select from omnicrm.messages m where m.thread_id = t.id));
     return (
         select jsonb_build_object(
-            'conversation', t.conversation_id, 'key', t.key, 'new_client', not known, 'opted_out', t.opted_out,
+            'conversation', t.conversation_id, 'key', t.key, 'new_client', is_new, 'opted_out', t.opted_out,
             'owner', case when omnicrm.is_human(t) then 'human' else 'bot' end,
             'client', jsonb_build_object('id', c.id, 'name', nullif(c.name, ''), 'username', c.instagram_username, 'phone', c.phone, 'email', c.email))
         from public.clients c where c.id = t.client_id);
