@@ -45,8 +45,10 @@ def create_app(config: Config) -> Sanic:
     app.ctx.graph = Graph(app.ctx.world, app.ctx.traffic)
     app.ctx.model = Model()
     for method, path, handler in (*control_chat.ROUTES, *control_world.ROUTES, *model_server.ROUTES):
-        app.add_route(handler, path, methods=(method,), name=f"{handler.__module__}.{handler.__name__}.{method}")
-    app.add_route(_graph, "/<path:path>", methods=("GET", "POST", "DELETE"))
+        app.add_route(
+            handler, path, methods=(method,), name=f"{handler.__module__}.{handler.__name__}.{method}", error_format="json"
+        )
+    app.add_route(_graph, "/<path:path>", methods=("GET", "POST", "DELETE"), error_format="json")
     app.error_handler.add(ControlError, _control_error)
     app.error_handler.add(NotFound, _not_found)
     app.error_handler.add(MethodNotSupported, _not_found)

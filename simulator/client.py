@@ -89,7 +89,9 @@ class SimulatorClient:
     """``async with SimulatorClient("http://127.0.0.1:8088") as sim: await sim.say("instagram", "1001", "hola")``."""
 
     def __init__(self, base_url: str, http: httpx.AsyncClient | None = None) -> None:
-        self._http = http or httpx.AsyncClient(base_url=base_url, timeout=httpx.Timeout(30.0), trust_env=False)
+        # Loading the certificate authorities takes longer than many calls, and a local address needs none.
+        verify = base_url.startswith("https:")
+        self._http = http or httpx.AsyncClient(base_url=base_url, timeout=30.0, trust_env=False, verify=verify)
 
     async def __aenter__(self) -> SimulatorClient:
         return self
@@ -125,11 +127,9 @@ class SimulatorClient:
         """The customer taps a button or quick reply by its words."""
         return await self.act(channel, user, tap=title, **({"card": card} if card is not None else {}))
 
-    async def send_attachment(self, channel: str, user: str, attachment: str | Mapping[str, Json], **details: Json) -> Said:
-        """The customer sends something: "image", "audio", "sticker", "share"… or an attachment in detail."""
-        return await self.act(
-            channel, user, attachment=attachment if isinstance(attachment, str) else dict(attachment), **details
-        )
+    async def send_attachment(self, channel: str, user: str, attachment: Json, **details: Json) -> Said:
+        """The customer sends "image", "audio", "sticker", "share"…, an attachment in detail, or a list of them."""
+        return await self.act(channel, user, attachment=attachment, **details)
 
     async def story_reply(self, user: str, text: str) -> Said:
         """The customer answers a story of the shop (Instagram)."""

@@ -112,14 +112,15 @@ class World:
         id alone, and Meta's ids never collide.
         """
         phone = self.phone(channel, user)
-        if phone is None:
-            other: Channel = "messenger" if channel == "instagram" else "instagram"
-            if (other, user) in self.phones:
+        if phone is None or phone.stranger:
+            taken = self.recipient(user)
+            if taken is not None:
                 raise ControlError(
-                    f"{user!r} is a customer on {other} already: ids are never equal across channels, choose another"
+                    f"{user!r} is a customer on {taken.channel} already: ids are never equal across channels, choose another"
                 )
             if user in (self.config.page_id, self.config.ig_id):
                 raise ControlError(f"{user!r} is the shop's own id")
+        if phone is None:
             phone = self.phones[channel, user] = Phone(channel=channel, user=user)
         if name is not None:
             phone.name = name
@@ -127,8 +128,8 @@ class World:
 
     def recipient(self, user: str) -> Phone | None:
         """The customer of this id on either channel, as Graph knows it: strangers are nobody."""
-        phone = self.phone("instagram", user) or self.phone("messenger", user)
-        return None if phone is None or phone.stranger else phone
+        found = (self.phone(channel, user) for channel in CHANNELS)
+        return next((phone for phone in found if phone is not None and not phone.stranger), None)
 
     # --- messages ----------------------------------------------------------------------------------------------------
 

@@ -148,5 +148,7 @@ async def sim(simulator: Simulator) -> AsyncIterator[SimulatorClient]:
 @pytest.fixture
 async def graph(simulator: Simulator) -> AsyncIterator[GraphCaller]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(base_url=simulator.url, headers=headers, timeout=5, trust_env=False) as http:
+    async with httpx.AsyncClient(
+        base_url=simulator.url, headers=headers, timeout=5, trust_env=False, verify=simulator.url.startswith("https:")
+    ) as http:
         yield GraphCaller(http, simulator.config.page_id)

@@ -1,0 +1,57 @@
+"""A phone can be waited on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from simulator.client import SimulatorClient
+
+from .conftest import GraphCaller
+
+
+async def test_waiting_ends_with_the_message_that_was_waited_for(sim: SimulatorClient, graph: GraphCaller):
+    await sim.say("messenger", "1", "hola")
+    waiting = asyncio.create_task(sim.wait_for_replies("messenger", "1", 2, timeout=10))
+    await graph.text("1", "uno")
+    await graph.text("1", "dos")
+    assert (await waiting).texts == ["uno", "dos"]
+
+
+async def test_waiting_ends_with_its_time_and_says_what_came(sim: SimulatorClient, graph: GraphCaller):
+    await sim.say("messenger", "1", "hola")
+    await graph.text("1", "uno")
+    with pytest.raises(TimeoutError, match=r"got 1 of 2 replies.*uno"):
+        await sim.wait_for_replies("messenger", "1", 2, timeout=0.1)
+
+
+async def test_one_can_wait_before_the_customer_exists(sim: SimulatorClient, graph: GraphCaller):
+    waiting = asyncio.create_task(sim.wait_for_replies("messenger", "new", 1, timeout=10))
+    await sim.phones()
+    await sim.say("messenger", "new", "hola")
+    await graph.text("new", "¡hola!")
+    assert (await waiting).texts == ["¡hola!"]
+
+
+async def test_many_wait_at_once(sim: SimulatorClient, graph: GraphCaller):
+    waiting = [asyncio.create_task(sim.wait_for_replies("messenger", str(n), 1, timeout=10)) for n in range(20)]
+    for number in range(20):
+        await sim.say("messenger", str(number), "hola")
+    await asyncio.gather(*(graph.text(str(number), f"para {number}") for number in range(20)))
+    assert [(await view).texts for view in waiting] == [[f"para {n}"] for n in range(20)]
+
+
+async def test_only_the_last_messages_can_be_asked_for(sim: SimulatorClient, graph: GraphCaller):
+    await sim.say("messenger", "1", "hola")
+    for word in ("uno", "dos", "tres"):
+        await graph.text("1", word)
+    view = await sim.phone("messenger", "1", last=1)
+    assert (view.texts, view.shop_messages) == (["tres"], 3)
+
+
+async def test_all_phones_are_listed(sim: SimulatorClient, graph: GraphCaller):
+    await sim.say("instagram", "ig 1/ñ", "hola", name="Ana")
+    await graph.text("ig 1/ñ", "¡hola!")
+    assert await sim.phones() == [{"channel": "instagram", "user": "ig 1/ñ", "name": "Ana", "messages": 2, "shop_messages": 1}]
+    assert (await sim.phone("instagram", "ig 1/ñ")).texts == ["¡hola!"]

@@ -1,0 +1,72 @@
+"""The simulator as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from simulator.__main__ import parse
+from simulator.config import config_from
+
+COMMAND = [sys.executable, "-m", "simulator", "--webhook", "http://127.0.0.1:1/x"]
+
+
+def started(*options: str, **environment: str) -> tuple[subprocess.Popen[str], str]:
+    process = subprocess.Popen([*COMMAND, *options], stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"simulator on (\S+),", line):
+            return process, found[1]
+    raise AssertionError(f"the simulator ended with {process.wait()}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_starts_answers_and_stops_cleanly(number: signal.Signals):
+    process, url = started()
+    try:
+        assert httpx.get(f"{url}/sim/health", trust_env=False).json() == {"ok": True}
+        with httpx.Client(base_url=url, trust_env=False) as http, pytest.raises(httpx.HTTPError):
+            process.send_signal(number)  # even while somebody waits at a phone
+            http.get("/sim/phone/messenger/1", params={"after": 0, "wait": 60}, timeout=10)
+        assert process.wait(timeout=10) == 0
+    finally:
+        process.kill()
+        assert process.stderr is not None
+        rest = process.stderr.read()
+        process.stderr.close()
+        process.wait()
+    assert "Traceback" not in rest
+
+
+def test_it_loads_neither_rasa_nor_the_bot():
+    code = (
+        "import sys, time; began = time.monotonic(); import simulator.app, simulator.__main__;"
+        "loaded = {name.split('.')[0] for name in sys.modules};"
+        "print(sorted(loaded & {'rasa', 'tensorflow', 'connectors', 'crm', 'turns', 'omnicrm', 'httpx'}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_taken_port_is_one_clear_line():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [f"cannot listen on 127.0.0.1:{port}: Address already in use"]
+
+
+def test_settings_come_from_the_command_line_then_the_bots_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("META_APP_SECRET", "new, old")
+    monkeypatch.setenv("META_PAGE_ID", "42")
+    config = parse(["--webhook", "http://x", "--page-id", "43", "--require-proof"])
+    assert (config.app_secret, config.page_id, config.require_proof) == ("new", "43", True)
+    assert config_from({}, {"webhook": "http://x", "page_id": None}).page_id == "104098558513421"
