@@ -176,7 +176,7 @@ def rest_of(headers: Mapping[str, str]) -> float | None:
     for uses in as_object(_json_header(headers.get("x-business-use-case-usage"))).values():
         for use in map(as_object, as_list(uses)):
             minutes = use.get("estimated_time_to_regain_access")
-            if use.get("type", "pages") not in USE_CASES:
+            if str(use.get("type", "pages")) not in USE_CASES:
                 continue
             if isinstance(minutes, (int, float)) and minutes > 0:
                 rests.append(min(minutes * 60.0, LONGEST_REST))

@@ -97,7 +97,7 @@ def _permissions(token: dict[str, Json], account: Account) -> list[Finding]:
         targets = set(map(str, as_list(scope.get("target_ids"))))
         own = {account.page_id, account.instagram_id}
         if scope.get("scope") in SCOPES[account.platform] and targets and not targets & own:
-            text = f"El permiso {scope['scope']} no incluye a tu cuenta: autoriza otra vez la app y elige la página y su Instagram"
+            text = f"El permiso {scope['scope']} no incluye a tu cuenta: autoriza otra vez la app y elige la página"
             return [Finding(level="error", text=text)]
     return [Finding(level="ok", text="El token tiene los permisos para mensajes")]
 

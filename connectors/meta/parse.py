@@ -39,13 +39,13 @@ def _body(body: Json, ours: Ours, now: datetime) -> Iterator[AnyEvent]:
     elif "entry" not in body and "field" in body:
         # Some versions of the App Dashboard's preview post the bare change.
         yield _test_event("unknown", body, now)
-    elif body.get("object") not in CHANNELS:
+    elif as_text(body.get("object")) not in CHANNELS:
         yield _unsupported(body, "unknown object", now)
     elif not as_list(body.get("entry")):
         yield _unsupported(body, "no entries", now)
     else:
         for entry in as_list(body.get("entry")):
-            yield from _entry(str(body["object"]), entry, ours, now)
+            yield from _guarded(entry, partial(_entry, str(body["object"]), entry, ours, now), now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def _entry(webhook_object: str, raw: Json, ours: Ours, now: datetime) -> Iterato
 
 
 def _guarded(raw: Json, read: Callable[[], Iterator[AnyEvent]], now: datetime) -> list[AnyEvent]:
-    """The events of one item. The last line of defence: whatever is wrong with it, it is kept and its siblings are read."""
+    """The events of one item or entry. The last line of defence: it is kept whatever is wrong, and its siblings are read."""
     try:
         return list(read())
     except Exception as error:
