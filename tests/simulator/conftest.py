@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import pytest
+import pytest_asyncio
 
 from simulator.app import Simulator
 from simulator.client import SimulatorClient
@@ -47,6 +47,11 @@ class Recorder:
     answers: deque[int | str] = field(default_factory=deque)  # a status, "hang" or "cut"
     on_call: Callable[[Webhook], Awaitable[None]] | None = None
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def forget(self) -> None:
+        self.calls.clear()
+        self.answers.clear()
+        self.on_call = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -122,8 +127,8 @@ def error_of(answer: httpx.Response) -> tuple[int, int | None]:
     return error["code"], error.get("error_subcode")
 
 
-@pytest.fixture
-async def bot() -> AsyncIterator[Recorder]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def recorder() -> AsyncIterator[Recorder]:
     recorder = Recorder()
     server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
@@ -132,23 +137,30 @@ async def bot() -> AsyncIterator[Recorder]:
     server.close()
 
 
-@pytest.fixture
-async def simulator(bot: Recorder) -> AsyncIterator[Simulator]:
-    config = Config(webhook=bot.url, app_secret=SECRET, token=TOKEN, verify_token="verify-me", app_id="555")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def simulator(recorder: Recorder) -> AsyncIterator[Simulator]:
+    """One simulator for all tests of a file: starting Sanic takes longer than a test."""
+    config = Config(webhook=recorder.url, app_secret=SECRET, token=TOKEN, verify_token="verify-me", app_id="555")
     async with Simulator(config) as running:
         yield running
 
 
-@pytest.fixture
-async def sim(simulator: Simulator) -> AsyncIterator[SimulatorClient]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def bot(recorder: Recorder) -> Recorder:
+    recorder.forget()
+    return recorder
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def sim(simulator: Simulator, bot: Recorder) -> AsyncIterator[SimulatorClient]:
     async with SimulatorClient(simulator.url) as client:
         yield client
+        await client.reset()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def graph(simulator: Simulator) -> AsyncIterator[GraphCaller]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(
-        base_url=simulator.url, headers=headers, timeout=5, trust_env=False, verify=simulator.url.startswith("https:")
-    ) as http:
+    verify = simulator.url.startswith("https:")
+    async with httpx.AsyncClient(base_url=simulator.url, headers=headers, timeout=5, trust_env=False, verify=verify) as http:
         yield GraphCaller(http, simulator.config.page_id)

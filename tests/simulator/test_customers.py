@@ -9,6 +9,8 @@ from simulator.events import PAGE_INBOX
 
 from .conftest import GraphCaller, Recorder
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 IG, PAGE = "17841470026191358", "104098558513421"
 BUTTONS = {
     "attachment": {

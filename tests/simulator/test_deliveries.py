@@ -10,6 +10,8 @@ from simulator.client import SimulatorClient, SimulatorError
 
 from .conftest import GraphCaller, Recorder, Webhook
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 FAST = [0.01] * 5
 
 

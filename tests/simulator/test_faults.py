@@ -7,13 +7,16 @@ import time
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from simulator.client import SimulatorClient, SimulatorError
 
 from .conftest import GraphCaller, Recorder, error_of
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture(autouse=True)
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def customers(sim: SimulatorClient) -> None:
     await sim.settings(echoes="off")
     await sim.say("messenger", "fb1", "hola")

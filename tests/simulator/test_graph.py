@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from simulator.client import SimulatorClient
 from simulator.wire import app_secret_proof
 
 from .conftest import SECRET, TOKEN, GraphCaller, Recorder, error_of
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture(autouse=True)
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def customers(sim: SimulatorClient) -> None:
     await sim.settings(echoes="off")
     await sim.say("messenger", "fb1", "hola", name="Ana Ruiz")

@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from simulator.client import SimulatorClient, SimulatorError
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ASKED = {"model": "m", "messages": [{"role": "system", "content": "Eres Ara"}, {"role": "user", "content": "¿precio?"}]}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def llm(simulator) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": "Bearer sk-test"}
     base = f"{simulator.url}/llm/v1/"

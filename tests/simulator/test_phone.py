@@ -10,6 +10,8 @@ from simulator.client import SimulatorClient
 
 from .conftest import GraphCaller
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def test_waiting_ends_with_the_message_that_was_waited_for(sim: SimulatorClient, graph: GraphCaller):
     await sim.say("messenger", "1", "hola")
