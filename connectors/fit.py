@@ -78,9 +78,9 @@ def split(text: str, limit: int, unit: Unit = "characters") -> list[str]:
     parts = []
     rest = text.strip()
     while rest:
-        end = _reach(rest, limit, unit)
-        if end < len(rest):
-            end = _break_before(rest, end)
+        end = len(rest)
+        if measure(rest, unit) > limit:
+            end = _break_before(rest, _reach(rest, limit, unit))
         parts.append(rest[:end].rstrip())
         rest = rest[end:].lstrip()
     return parts

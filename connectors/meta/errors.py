@@ -23,7 +23,10 @@ from connectors.message import (
 from connectors.meta.values import as_list, as_object, as_text, decode, storable
 
 _Kind: TypeAlias = type[SendError]
-# A customer that Meta protects from us, and a throttle that names no time, rest this long (seconds).
+# Seconds to wait where Meta names no time: after a throttle (limits are mostly by the second), where a usage header says "full",
+# and where it protects a customer from us.
+THROTTLED = 5.0
+FULL = 10.0
 REST = 60.0
 LONGEST_REST = 24 * 3600.0
 # The uses that our calls count for; an advertiser's limits do not hold up our messages.
@@ -42,7 +45,8 @@ class Meaning:
 
 
 _BUSY = Meaning(Retry, "Meta pide esperar un momento")
-_LIMIT = Meaning(Retry, "Llegamos al límite de envíos de Meta", REST)
+_LIMIT = Meaning(Retry, "Llegamos al límite de envíos de Meta", THROTTLED)
+_TIRED = Meaning(Retry, "Meta pide escribir menos a este cliente", REST)
 _WINDOW = Meaning(WindowClosed, "Pasaron más de 24 horas desde el último mensaje del cliente: Meta ya no acepta respuestas")
 _GONE = Meaning(Unreachable, "Meta no entrega mensajes a este cliente (nos bloqueó, ya no existe o no acepta mensajes)")
 _OTHER = Meaning(NotOurThread, "Otra aplicación o una persona tiene esta conversación")
@@ -59,7 +63,7 @@ MEANINGS: dict[tuple[int | None, int | None], Meaning] = {
     (1, None): _BUSY, (2, None): _BUSY, (1200, None): _BUSY,
     (4, None): _LIMIT, (17, None): _LIMIT, (32, None): _LIMIT, (341, None): _LIMIT, (613, None): _LIMIT,
     (80001, None): _LIMIT, (80002, None): _LIMIT, (80006, None): _LIMIT, (80007, None): _LIMIT,
-    (None, 2018338): _LIMIT, (None, 2018354): _LIMIT, (None, 2018352): _LIMIT,
+    (None, 2018338): _TIRED, (None, 2018354): _TIRED, (None, 2018352): _TIRED,
     # An automated question of the Page is still running.
     (None, 2018321): Meaning(Retry, "La página está haciendo una pregunta automática a este cliente", REST),
     # Documented as sent although an error is reported.
@@ -151,7 +155,7 @@ def _unreadable(response: httpx.Response) -> SendError:
     status = response.status_code
     name = f"HTTP {status}"
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        return Retry("Meta pide esperar un momento", name, after=rest_of(response.headers) or REST)
+        return Retry("Meta pide esperar un momento", name, after=rest_of(response.headers) or THROTTLED)
     if response.is_success or status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
         return OutcomeUnknown("Meta contestó algo ilegible: el mensaje pudo haber salido", name)
     return NeedsOperator("Quien contesta no parece ser Meta: revisa META_GRAPH_URL y META_GRAPH_VERSION", name)
@@ -172,7 +176,7 @@ def rest_of(headers: Mapping[str, str]) -> float | None:
     rests: list[float] = []
     app = _json_header(headers.get("x-app-usage"))
     if _used_up(as_object(app)):
-        rests.append(REST)
+        rests.append(FULL)
     for uses in as_object(_json_header(headers.get("x-business-use-case-usage"))).values():
         for use in map(as_object, as_list(uses)):
             minutes = use.get("estimated_time_to_regain_access")
@@ -181,7 +185,7 @@ def rest_of(headers: Mapping[str, str]) -> float | None:
             if isinstance(minutes, (int, float)) and minutes > 0:
                 rests.append(min(minutes * 60.0, LONGEST_REST))
             elif _used_up(use):
-                rests.append(REST)
+                rests.append(FULL)
     return max(rests, default=None)
 
 

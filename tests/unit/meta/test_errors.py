@@ -111,10 +111,10 @@ def test_detail_can_be_stored() -> None:
     [
         ({}, None),
         ({"X-App-Usage": '{"call_count":28,"total_time":25,"total_cputime":25}'}, None),
-        ({"X-App-Usage": '{"call_count":100,"total_time":25,"total_cputime":25}'}, 60.0),
+        ({"X-App-Usage": '{"call_count":100,"total_time":25,"total_cputime":25}'}, 10.0),
         ({BUC: '{"1":[{"type":"messenger","call_count":95,"estimated_time_to_regain_access":0}]}'}, None),
         ({BUC: '{"1":[{"type":"messenger","call_count":100,"estimated_time_to_regain_access":7}]}'}, 420.0),
-        ({BUC: '{"1":[{"type":"messenger","call_count":120}]}'}, 60.0),
+        ({BUC: '{"1":[{"type":"messenger","call_count":120}]}'}, 10.0),
         ({BUC: '{"1":[{"type":"ads_insights","call_count":120}]}'}, None),
         ({BUC: '{"1":[{"type":[],"call_count":120}]}'}, None),
         ({BUC: '{"1":[{"type":"pages","estimated_time_to_regain_access":999999}]}'}, 86400.0),
@@ -131,7 +131,9 @@ def test_a_throttle_takes_its_time_from_the_headers() -> None:
     error = error_of(answer(613, headers={"X-Business-Use-Case-Usage": usage}))
     assert isinstance(error, Retry) and error.after == 180.0
     other = error_of(answer(613))
-    assert isinstance(other, Retry) and other.after == 60.0
+    assert isinstance(other, Retry) and other.after == 5.0
+    tired = error_of(answer(613, 2018338))
+    assert isinstance(tired, Retry) and tired.after == 60.0
     brief = error_of(answer(2))
     assert isinstance(brief, Retry) and brief.after is None
 
