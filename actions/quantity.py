@@ -16,7 +16,7 @@ _SIZE = re.compile(
 )
 _MONEY = re.compile(r"\$\s*\d[\d.,]*|\b\d[\d.,]*\s*(?:pesos|mxn)\b")
 _SEVERAL = re.compile(
-    r"(?:\b(?P<count>[a-z0-9]+)\s+)?\b(?P<unit>medias?\s+docenas?|docenas?(?:\s+y\s+media)?|par(?:es)?|decenas?)\b"
+    r"(?:\b(?!medias?\b)(?P<count>[a-z0-9]+)\s+)?\b(?P<unit>medias?\s+docenas?|docenas?(?:\s+y\s+media)?|par(?:es)?|decenas?)\b"
 )
 _FRACTION = re.compile(r"\b(?:medi[oa]s?|mitad|cuartos?|tercios?)\b|\d\s*/\s*\d|[½¼¾⅓⅔⅛]")
 _NUMBER = re.compile(r"-?\s?\d+(?:[.,]\d+)*")

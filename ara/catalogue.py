@@ -126,8 +126,9 @@ def _closest(tokens: list[str], catalogue: list[Product]) -> set[int]:
     for index, product in enumerate(catalogue):
         for name in product.names:
             wanted = words(name)
-            for start in range(len(tokens) - len(wanted) + 1):
-                alike = _alike("".join(tokens[start : start + len(wanted)]), "".join(wanted))
+            windows = {"".join(tokens[start : start + len(wanted)]) for start in range(len(tokens) - len(wanted) + 1)}
+            for typed in windows:
+                alike = _alike(typed, "".join(wanted))
                 if alike > best:
                     best, found = alike, {index}
                 elif alike and alike == best:
@@ -138,6 +139,10 @@ def _closest(tokens: list[str], catalogue: list[Product]) -> set[int]:
 def _alike(typed: str, name: str) -> float:
     if min(len(typed), len(name)) < _SHORTEST_TYPO:
         return 0.0
-    ratio = SequenceMatcher(None, typed, name, autojunk=False).ratio()
     floor = _ALIKE if abs(len(typed) - len(name)) <= 1 else _ALIKE_DESPITE_LENGTH
+    matcher = SequenceMatcher(None, typed, name, autojunk=False)
+    # The quick bounds save the slow comparison for nearly all words.
+    if matcher.real_quick_ratio() < floor or matcher.quick_ratio() < floor:
+        return 0.0
+    ratio = matcher.ratio()
     return ratio if ratio >= floor else 0.0

@@ -47,7 +47,7 @@ _AILMENT = re.compile(
     re.VERBOSE,
 )
 # "no cura", "no son medicamentos", "ni previene", "consulta a tu médico": saying what it is not is welcome.
-_DENIAL = re.compile(r"\b(?:no|ni|nunca|tampoco|sin\s+que)\b(?:\s+\w+){0,4}\s*$")
+_DENIAL = re.compile(r"\b(?:no|ni|nunca|tampoco|sin\s+que)\b(?:\s+(?!(?:pero|sino|aunque|y|e|que)\b)\w+){0,4}\s*$")
 _SENTENCE = re.compile(r"[.!?\n;]+")
 _REFERRAL = re.compile(
     r"\b(?:consulta\w*|pregunta\w*|acude|acudir|ve|habla\w*|revisa\w*|platica\w*)\b.{0,40}\b(?:medic[oa]|doctor|doctora)\b"

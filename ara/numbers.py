@@ -69,7 +69,8 @@ class _Number:
 
 def number_words_to_digits(folded: str) -> str:
     """Write every number in words as digits; a lone "un", "una", "uno" stays, it is an article."""
-    parts = _WORD.findall(folded)
+    # "20 por ciento" holds one number, not two.
+    parts = _WORD.findall(re.sub(r"\bpor\s+ciento\b", "porciento", folded))
     out: list[str] = []
     position = 0
     while position < len(parts):

@@ -87,6 +87,8 @@ def same_word(one: str, other: str) -> bool:
         if a != b:
             break
         common += 1
+    if len(longer) <= 5:
+        return common >= 3  # pago, pagar
     return common >= 4 and common >= len(shorter) - 1 and common * 3 >= len(longer) * 2
 
 
