@@ -1,0 +1,1 @@
+"""What our own pipeline adds to Rasa's: a light, fast intent classifier for chat Spanish."""
