@@ -23,7 +23,7 @@ from connectors.message import (
 from connectors.meta.values import as_list, as_object, as_text, decode, storable
 
 _Kind: TypeAlias = type[SendError]
-# Seconds to wait where Meta names no time: after a throttle (limits are mostly by the second), where a usage header says "full",
+# Seconds to wait where Meta names no time: after a throttle (most limits are by the second), where a usage header says "full",
 # and where it protects a customer from us.
 THROTTLED = 5.0
 FULL = 10.0
