@@ -31,7 +31,6 @@ SUPERUSER = "postgres"
 VERSION = "18"
 _START_SECONDS = 60
 _LOG_LIMIT = 5_000_000
-# sockaddr_un: 108 bytes on Linux, 104 on macOS, with the terminating zero; ".s.PGSQL.5432" goes at the end.
 _SOCKET_PATH_LIMIT = 103
 _CONFIGURATION = "omnicrm.conf"
 
@@ -58,7 +57,7 @@ class Cluster:
             os.chown(unfinished, user.pw_uid, user.pw_gid)
         # C.UTF-8 of PostgreSQL itself: the same everywhere, whatever locales the machine has.
         locale = ("--locale=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-        self._run("initdb", "-D", str(unfinished), "-U", SUPERUSER, "-E", "UTF8", *locale, "-A", "trust",
+        self._run("initdb", "-D", unfinished.name, "-U", SUPERUSER, "-E", "UTF8", *locale, "-A", "trust",
                   *(() if sync else ("--no-sync",)))
         with (unfinished / "postgresql.conf").open("a") as file:
             file.write(f"\ninclude_if_exists = '{_CONFIGURATION}'\n")
@@ -73,7 +72,8 @@ class Cluster:
             if log.exists() and log.stat().st_size > _LOG_LIMIT:
                 log.unlink()
             try:
-                self._run("pg_ctl", "start", "-w", "-t", str(_START_SECONDS), "-D", str(self.directory), "-l", str(log))
+                log_name = f"{self.directory.name}/{log.name}"
+                self._run("pg_ctl", "start", "-w", "-t", str(_START_SECONDS), "-D", self.directory.name, "-l", log_name)
             except CrmUnavailable:
                 ending = " ".join(log.read_text(errors="replace").splitlines()[-5:]) if log.exists() else "no log"
                 raise CrmUnavailable(f"the embedded PostgreSQL in {self.directory} did not start: {ending}") from None
@@ -82,7 +82,7 @@ class Cluster:
     def stop(self, mode: str = "fast") -> None:
         """Stop the server if it runs; ``immediate`` is a crash, from which the next start recovers."""
         if self.running():
-            self._run("pg_ctl", "stop", "-w", "-t", str(_START_SECONDS), "-m", mode, "-D", str(self.directory))
+            self._run("pg_ctl", "stop", "-w", "-t", str(_START_SECONDS), "-m", mode, "-D", self.directory.name)
 
     def running(self) -> bool:
         """Tell whether a server works on this directory."""
@@ -94,9 +94,12 @@ class Cluster:
         return make_conninfo("", host=str(self.socket_directory()), port=self.port, user=user, dbname=database)
 
     def socket_directory(self) -> Path:
-        """The data directory, which only its owner may enter; or, when its path is too long for a socket, a private one."""
+        """The data directory, which only its owner may enter; or, where libpq cannot take its path, a private one.
+
+        A socket's path is short (108 bytes on Linux, 104 on macOS), and a comma separates addresses.
+        """
         directory = self.directory.resolve()
-        if len(os.fsencode(directory / f".s.PGSQL.{self.port}")) <= _SOCKET_PATH_LIMIT:
+        if "," not in str(directory) and len(os.fsencode(directory / f".s.PGSQL.{self.port}")) <= _SOCKET_PATH_LIMIT:
             return directory
         digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
         return Path("/tmp") / f"omnicrm-{digest}"  # noqa: S108 - owner and mode are checked before use
@@ -105,7 +108,8 @@ class Cluster:
         sockets = self.socket_directory()
         if sockets != self.directory.resolve():
             _make_private(sockets)
-        where = {"unix_socket_directories": f'"{sockets}"', "unix_socket_permissions": "0700", "port": str(self.port)}
+        quoted = str(sockets).replace('"', '""')
+        where = {"unix_socket_directories": f'"{quoted}"', "unix_socket_permissions": "0700", "port": str(self.port)}
         values = {**where, **self.settings}
         lines = [name + " = '" + value.replace("\\", "\\\\").replace("'", "''") + "'\n" for name, value in values.items()]
         path = self.directory / _CONFIGURATION
@@ -154,7 +158,8 @@ class Cluster:
             user=user.pw_uid if user else None,
             group=user.pw_gid if user else None,
             extra_groups=[] if user else None,
-            cwd="/",
+            # Paths are given from here: pg_ctl puts them into a shell command between double quotes.
+            cwd=self.directory.parent,
             env={**environment, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

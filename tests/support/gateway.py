@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from aiohttp import ClientError, ClientSession, DummyCookieJar, web
+from aiohttp import ClientError, ClientSession, DummyCookieJar, TCPConnector, web
 
 from tests.support.postgrest import key_of_role
 
@@ -53,7 +53,9 @@ class Gateway:
         self.url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
 
     async def _start(self) -> str:
-        self._session = ClientSession(cookie_jar=DummyCookieJar(), auto_decompress=False)
+        # PostgREST may refuse a request before it has read the body, whose rest would be taken for the next one.
+        connector = TCPConnector(force_close=True)
+        self._session = ClientSession(connector=connector, cookie_jar=DummyCookieJar(), auto_decompress=False)
         application = web.Application(client_max_size=50_000_000)
         application.router.add_route("*", "/rest/v1/{path:.*}", self._forward)
         self._runner = web.AppRunner(application, access_log=None)
