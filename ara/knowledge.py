@@ -67,13 +67,14 @@ class Knowledge:
         items = [d for d in self.documents if d.topic == topic and not d.subject]
         if not items:
             return []
-        asked = content_words(question)
+        # The first item is the general one: another must have a word of the question that the first has not.
+        general = content_words(" ".join((items[0].title, *items[0].tags, items[0].text)))
+        special = [word for word in content_words(question) if not coverage([word], general)]
 
         def fit(document: Document) -> float:
-            return coverage(asked, content_words(" ".join((document.title, *document.tags))))
+            return coverage(special, content_words(" ".join((document.title, *document.tags))))
 
-        # max() keeps the first of equals: an owner's first item is the general one.
-        best = max(items, key=fit)
+        best = max(items, key=fit)  # the first of equals
         return [best, *(d for d in items if d.always and d is not best)]
 
     def always(self, topic: str) -> list[Document]:

@@ -1,0 +1,128 @@
+"""An order takes products that exist and whole pieces, is written down once, and is then forgotten."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from actions.order import ActionOlvidarPedido, ActionRegistrarPedido, ValidatePedidoForm
+from actions.quantity import parse_quantity
+from ara.knowledge import Knowledge
+from tests.unit.actions.conftest import make_tracker, run
+
+
+def answering(slot: str, value, text: str | None = None, **slots):
+    """A tracker in which the customer just filled a slot of the form."""
+    slots = {"producto": None, "cantidad": None, "requested_slot": slot, **slots, slot: value}
+    events = [{"event": "user", "text": "x"}, {"event": "slot", "name": slot, "value": value}]
+    return make_tracker(str(value) if text is None else text, "hacer_pedido", form=True, events=events, **slots)
+
+
+async def fill(services, slot: str, value, text: str | None = None, **slots):
+    return await run(ValidatePedidoForm(services), answering(slot, value, text, **slots))
+
+
+@pytest.mark.parametrize(("value", "product"), [
+    ("árnica", "Árnica"), ("ARNICA", "Árnica"), ("quiero valerianas porfa", "Valeriana"), ("camomila", "Manzanilla"),
+    (["árnica", "arnica montana"], "Árnica"), ("melena d leon, o sea melena de león", "Melena de león"),
+])  # fmt: skip
+async def test_a_product_is_taken_by_its_catalogue_name(services, value, product: str):
+    outcome = await fill(services, "producto", value)
+    assert (outcome.slots, outcome.said) == ({"producto": product}, [])
+
+
+@pytest.mark.parametrize("value", ["peyote", "no sé", "x" * 5000, "{producto}", "🌿"])
+async def test_an_unknown_product_is_asked_again(services, value: str):
+    outcome = await fill(services, "producto", value)
+    assert (outcome.slots, outcome.said) == ({"producto": None}, ["utter_producto_desconocido"])
+
+
+async def test_a_sold_out_product_is_not_taken(services):
+    outcome = await fill(services, "producto", "ginkgo")
+    assert (outcome.slots, outcome.said) == ({"producto": None}, ["Por ahora no tenemos Ginkgo biloba, se nos agotó."])
+
+
+async def test_two_products_are_taken_one_by_one(services):
+    outcome = await fill(services, "producto", "árnica y lavanda")
+    assert outcome.slots == {"producto": None}
+    assert [choice["title"] for choice in outcome.messages[0]["quick_replies"]] == ["Árnica", "Lavanda"]
+
+
+async def test_one_answer_may_say_what_and_how_many(services):
+    assert (await fill(services, "producto", "2 de arnica de 60 ml")).slots == {"producto": "Árnica", "cantidad": 2}
+    assert (await fill(services, "producto", "3 o 4 de arnica")).slots == {"producto": "Árnica"}
+    assert (await fill(services, "producto", "2 de arnica", cantidad=5)).slots == {"producto": "Árnica"}
+
+
+async def test_without_a_catalogue_a_person_checks_the_order(services):
+    services.known = Knowledge()
+    assert (await fill(services, "producto", "peyote")).slots == {"producto": "peyote"}
+
+
+@pytest.mark.parametrize(("value", "pieces"), [("2", 2), (2.0, 2), ("un par", 2), (["2"], 2), ("dos de árnica", 2)])
+async def test_a_quantity_is_whole_pieces(services, value, pieces: int):
+    outcome = await fill(services, "cantidad", value, producto="Árnica")
+    assert (outcome.slots, outcome.said) == ({"cantidad": pieces}, [])
+
+
+@pytest.mark.parametrize("value", ["medio", "2.5", "0", "-1", "1000", "muchos", "2 o 3", math.inf, 0.5])
+async def test_an_unclear_quantity_is_asked_again(services, value):
+    outcome = await fill(services, "cantidad", value, producto="Árnica")
+    assert (outcome.slots, outcome.said) == ({"cantidad": None}, ["utter_cantidad_invalida"])
+
+
+async def test_a_fault_of_ours_takes_nothing_as_valid(services):
+    services.known = RuntimeError("broken")
+    outcome = await fill(services, "producto", "árnica")
+    assert (outcome.slots, outcome.messages) == ({"producto": None}, [])
+
+
+@pytest.mark.parametrize(("said", "pieces"), [
+    ("2", 2), ("２", 2), ("dos", 2), ("DOS", 2), ("un par", 2), ("par", 2), ("un par de frascos", 2), ("media docena", 6),
+    ("una docena", 12), ("2 docenas", 24), ("docena y media", 18), ("una decena", 10), ("3pz", 3), ("x2", 2), ("2 frascos", 2),
+    ("2 frascos de 60 ml", 2), ("quiero 3 porfa", 3), ("veintiuno", 21), ("treinta y cinco", 35), ("ciento veinte", 120),
+    ("un frasco", 1), ("una", 1), ("2.0", 2), ("999", 999), (7, 7), (2.0, 2), ("2, sí, 2", 2),
+])  # fmt: skip
+def test_quantities_that_people_write(said, pieces: int):
+    assert parse_quantity(said) == pieces
+
+
+@pytest.mark.parametrize("said", [
+    "", "hola", "0", "cero", "-3", "1000", "1,000", "mil", "10 millones", "1/2", "½", "2½", "medio", "media", "un cuarto",
+    "2.5", "2,5", "uno y medio", "2 o 3", "dos o tres", "60 ml", "$120", "5512345678", "2 y 3", "9" * 400,
+    None, True, False, 0, -1, 2.5, math.nan, math.inf, 1e300,
+])  # fmt: skip
+def test_quantities_that_are_refused(said):
+    assert parse_quantity(said) is None
+
+
+def test_a_number_in_a_products_name_is_no_quantity():
+    assert parse_quantity("3 de complejo b12", ignore=["Complejo B12"]) == 3
+
+
+async def test_the_order_is_stated_once_confirmed_and_forgotten(services):
+    outcome = await run(ActionRegistrarPedido(services), make_tracker(producto="Árnica", cantidad=2))
+    assert outcome.effects == [{"effect": "order", "product": "Árnica", "quantity": 2}]
+    confirmation = outcome.messages[1]
+    assert (confirmation["response"], confirmation["producto"], confirmation["cantidad"]) == (
+        "utter_pedido_registrado",
+        "Árnica",
+        2,
+    )
+    assert outcome.slots == {"producto": None, "cantidad": None}
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [{}, {"producto": "Árnica", "cantidad": None}, {"producto": None, "cantidad": 2}, {"producto": "Árnica", "cantidad": 0}],
+)
+async def test_half_an_order_is_never_written_down(services, slots):
+    outcome = await run(ActionRegistrarPedido(services), make_tracker(**slots))
+    assert outcome.said == ["utter_tropiezo"]
+    assert [effect["effect"] for effect in outcome.effects] == ["handover"]
+
+
+async def test_an_order_left_half_way_is_forgotten_in_silence(services):
+    outcome = await run(ActionOlvidarPedido(services), make_tracker(producto="Árnica", cantidad=2))
+    assert (outcome.slots, outcome.messages) == ({"producto": None, "cantidad": None}, [])
