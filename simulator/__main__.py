@@ -8,6 +8,8 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
 
 from simulator.app import serve
 from simulator.config import ENVIRONMENT, Config, config_from
@@ -40,8 +42,8 @@ def main() -> int:
     """Run until stopped."""
     config = parse(sys.argv[1:])
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("httpx", "httpcore"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    with suppress(ImportError):  # Sanic brings it where it exists
+        import_module("uvloop").install()
     try:
         asyncio.run(serve(config))
     except OSError as error:

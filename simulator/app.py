@@ -133,7 +133,6 @@ class Simulator:
             raise RuntimeError("Sanic made no server")
         await self._server.startup()
         await self._server.start_serving()
-        self.app.ctx.webhooks.spawn(self.app.ctx.webhooks.open())
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -7,16 +7,14 @@ import time
 from collections import deque
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlencode
 
 from simulator.config import Json
 from simulator.errors import ControlError
+from simulator.poster import NoAnswer, Poster
 from simulator.state import World
 from simulator.wire import meta_json, signed_headers
-
-if TYPE_CHECKING:
-    import httpx
 
 REMEMBERED = 20_000
 NO_ANSWER = 0  # stands in place of a status when the bot did not answer at all
@@ -59,27 +57,14 @@ class Webhooks:
         self._by_mid: dict[str, Delivery] = {}
         self._count = 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._client: httpx.AsyncClient | None = None
+        self._poster = Poster()
 
     # --- life ----------------------------------------------------------------------------------------------------------
-
-    async def open(self) -> httpx.AsyncClient:
-        """Make the HTTP client; its import takes as long as all the rest of the start, so it happens beside it."""
-        if self._client is None:
-            httpx = await asyncio.to_thread(import_module, "httpx")
-            if self._client is None:
-                limits = httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=2.0)
-                self._client = httpx.AsyncClient(
-                    limits=limits, trust_env=False, verify=self.world.config.webhook.startswith("https:")
-                )
-        return self._client
 
     async def close(self) -> None:
         """Drop what is under way and close the connections."""
         await self.forget()
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._poster.close()
 
     async def forget(self) -> None:
         """Cancel redeliveries and late echoes, forget all deliveries."""
@@ -135,19 +120,14 @@ class Webhooks:
         self.world.counts["webhook", "given_up"] += 1
 
     async def _attempt(self, delivery: Delivery) -> int:
-        import httpx
-
-        client = await self.open()
         self.world.counts["webhook", "sent"] += 1
-        limit = self.world.knobs.webhook_timeout
+        url, limit = self.world.config.webhook, self.world.knobs.webhook_timeout
         try:
-            answer = await asyncio.wait_for(
-                client.post(self.world.config.webhook, content=delivery.body, headers=delivery.headers, timeout=limit), limit
-            )
-            status = int(answer.status_code)
-            delivery.answer, delivery.error = answer.text[:2000], None
-        except (httpx.HTTPError, asyncio.TimeoutError) as error:
-            status, delivery.error = NO_ANSWER, type(error).__name__
+            answer = await self._poster.request("POST", url, delivery.headers, delivery.body, limit)
+            status, delivery.error = answer.status, None
+            delivery.answer = answer.body[:2000].decode("utf-8", "replace")
+        except NoAnswer as error:
+            status, delivery.error = NO_ANSWER, str(error)
         delivery.statuses.append(status)
         self.world.counts["webhook_status", str(status)] += 1
         return status
@@ -166,15 +146,13 @@ class Webhooks:
 
     async def verify(self, token: str, challenge: str) -> tuple[int, str, str]:
         """The GET handshake of the App Dashboard: status, content type and body of the answer. Raises ``ControlError``."""
-        import httpx
-
-        client = await self.open()
         query = {"hub.mode": "subscribe", "hub.verify_token": token, "hub.challenge": challenge}
+        url = f"{self.world.config.webhook}?{urlencode(query)}"
         try:
-            answer = await client.get(self.world.config.webhook, params=query, timeout=self.world.knobs.webhook_timeout)
-        except httpx.HTTPError as error:
-            raise ControlError(f"the webhook did not answer: {type(error).__name__}") from error
-        return answer.status_code, answer.headers.get("content-type", ""), answer.text
+            answer = await self._poster.request("GET", url, {}, b"", self.world.knobs.webhook_timeout)
+        except NoAnswer as error:
+            raise ControlError(f"the webhook did not answer: {error}") from error
+        return answer.status, answer.content_type, answer.body.decode("utf-8", "replace")
 
     async def settle(self, seconds: float) -> int:
         """Wait until nothing is under way or the time is over; returns what is left."""

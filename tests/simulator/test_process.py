@@ -45,6 +45,25 @@ def test_it_starts_answers_and_stops_cleanly(number: signal.Signals):
     assert "Traceback" not in rest
 
 
+def test_a_reset_connection_is_reset_on_the_loop_that_the_process_uses():
+    process, url = started("--token", "T")
+    try:
+        headers = {"Authorization": "Bearer T"}
+        with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
+            http.post("/sim/say", json={"channel": "messenger", "user": "1", "text": "hola", "retry": False})
+            http.post("/sim/faults", json={"fault": "reset"})
+            body = {"recipient": {"id": "1"}, "message": {"text": "x"}}
+            with pytest.raises(httpx.ReadError):
+                http.post("/v25.0/me/messages", json=body)
+            assert http.get("/sim/phone/messenger/1").json()["shop_messages"] == 1
+            assert http.post("/v25.0/me/messages", json=body).status_code == 200
+    finally:
+        process.terminate()
+        assert process.stderr is not None
+        process.stderr.close()
+        process.wait()
+
+
 def test_it_loads_neither_rasa_nor_the_bot():
     code = (
         "import sys, time; began = time.monotonic(); import simulator.app, simulator.__main__;"
