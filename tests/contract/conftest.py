@@ -17,7 +17,6 @@ from omnicrm.migrate import migrate
 from omnicrm.settings import Settings
 from tests.support.backends import Backend
 from tests.support.postgres import Database, PostgresServer
-from tests.support.postgrest import find_postgrest
 from tests.support.supabase import SupabaseProject
 
 WAYS = ("embedded", "database_url", "supabase_secret_key", "supabase_jwt")
@@ -60,9 +59,7 @@ def _on_server(request: pytest.FixtureRequest, server: PostgresServer, template:
             request.param, Settings(database_url=database.url), database.admin_dsn, server.cluster,
             lambda: server.drop_database(database),
         )
-    request.getfixturevalue("postgrest_program")
-    program = find_postgrest()
-    assert program is not None
+    program: Path = request.getfixturevalue("postgrest_program")
     Backend("", Settings(), database.admin_dsn, server.cluster).prepare()
     project = SupabaseProject(program, database)
     key = project.keys.secret if request.param == "supabase_secret_key" else project.keys.service_jwt

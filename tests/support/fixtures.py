@@ -13,10 +13,8 @@ from crm.port import Crm
 from omnicrm.migrate import migrate
 from omnicrm.settings import Settings
 from tests.support.postgres import Database, PostgresServer, give_away_by_default
-from tests.support.postgrest import find_postgrest
+from tests.support.postgrest import MISSING, find_postgrest, require_postgrest
 from tests.support.supabase import SupabaseProject
-
-_MISSING = "PostgREST is missing, so nothing proves that the bot works over Supabase: install Node.js and run `make npm`"
 
 
 @pytest.fixture(scope="session")
@@ -69,12 +67,7 @@ async def crm(settings: Settings) -> AsyncIterator[Crm]:
 @pytest.fixture(scope="session")
 def postgrest_program() -> Path:
     """The program; where it is missing the test is skipped, loudly, and fails in CI."""
-    program = find_postgrest()
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail(_MISSING)
-        pytest.skip(_MISSING)
-    return program
+    return require_postgrest(find_postgrest(), ci=bool(os.environ.get("CI")))
 
 
 @pytest.fixture
@@ -103,4 +96,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the very end that a part of the promise was not tested."""
     if find_postgrest() is None:
         terminalreporter.section("NOT TESTED: Supabase", sep="!", red=True, bold=True)
-        terminalreporter.line(_MISSING, red=True)
+        terminalreporter.line(MISSING, red=True)

