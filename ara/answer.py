@@ -18,7 +18,7 @@ from ara.guard import Source, check
 from ara.knowledge import Calls, Document, Knowledge
 from ara.model import ChatModel, ModelError
 from ara.prompt import DONT_KNOW, MAX_QUESTION, MAX_SOURCES, Line, build_prompt
-from ara.text import clean, coverage, words
+from ara.text import clean, words
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class Ara:
 def _search_words(question: str, knowledge: Knowledge) -> str:
     """The question, with the right names of the products that it misspells."""
     named = [product.name for product in knowledge.find_products(question)]
-    missing = [name for name in named if coverage(words(name), words(question)) < 1]
+    missing = [name for name in named if not set(words(name)) <= set(words(question))]
     return " ".join((question, *missing))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -91,7 +92,7 @@ def find_products(text: str, products: Iterable[Product]) -> list[Product]:
     Accents, plural and small typos do not matter; the longest name wins (``melena de león`` is not a lion).
     """
     catalogue = list(products)
-    tokens = words(text)[:200]
+    tokens = [re.sub(r"(.)\1{2,}", r"\1", token) for token in words(text)[:200]]  # lavandaaa
     spans = sorted(_exact_spans(tokens, catalogue), key=lambda span: (-(span[1] - span[0]), span[0]))
     taken: set[int] = set()
     found: set[int] = set()

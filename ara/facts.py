@@ -76,6 +76,9 @@ _TIME = re.compile(
     r"|\ba\s+las?\s+(\d{1,2})\b(?!\s*(?::|\d|dias|piezas|frascos|horas))"
 )
 
+# "un" is an article, but before these it counts.
+_ONE = re.compile(r"\b(?:un|una)\s+(?=(?:peso|dolar|euro)\b)|(?<=\ben )(?:un|una)\s+(?=(?:dia|hora|semana|mes)\b)")
+
 _UNITS = {
     "percent": r"%|por\s?ciento|porciento", "usd": r"usd|dolar(?:es)?|us\b", "eur": r"eur|euros?|€",
     "money": r"pesos?|mxn|m\.?n\.?\b|varos|baros|bolas", "ml": r"ml|mililitros?|cc", "l": r"l|lt|lts|litros?",
@@ -121,7 +124,7 @@ _PLACE = re.compile(
 def normal_text(text: str) -> str:
     """The text as facts are read from it: visible characters, folded, number words as digits."""
     compatible = unicodedata.normalize("NFKC", strip_invisible(text)).replace("⁄", "/")
-    return number_words_to_digits(fold(compatible))
+    return number_words_to_digits(_ONE.sub("1 ", fold(compatible)))
 
 
 def find_facts(text: str) -> list[Fact]:
