@@ -13,6 +13,7 @@ from simulator.phone import Bubble, Choice, Content, Phone
 from simulator.state import World
 
 GET_STARTED = "/get_started"
+DETAILS = ("channel", "user", "name", "card", "reply_to", "extra", "timestamp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,9 @@ def perform(world: World, phone: Phone, request: dict[str, Json]) -> tuple[str |
 
     Returns the address that a tapped link opened (else None) and the webhook items. Raises ``ControlError``.
     """
+    unknown = set(request) - set(ACTS) - set(DETAILS)
+    if unknown:
+        raise ControlError(f"unknown keys {sorted(unknown)}; beside one act there can be {', '.join(DETAILS)}")
     wanted = [name for name in ACTS if name in request]
     if "attachment" in wanted and "text" in wanted:
         wanted.remove("text")  # the caption

@@ -13,12 +13,12 @@ from contextlib import suppress
 from sanic import Request, Sanic
 from sanic.exceptions import MethodNotSupported, NotFound
 from sanic.response import HTTPResponse, raw
-from sanic.response import json as answer
 from sanic.server import AsyncioServer
 
 from simulator import control_chat, control_world, model_server
 from simulator.calls import Call, read_body, split_version
 from simulator.config import Config
+from simulator.control import answer
 from simulator.errors import ControlError, GraphError
 from simulator.graph import Graph, Reply
 from simulator.model_server import Model

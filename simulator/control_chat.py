@@ -6,17 +6,16 @@ from urllib.parse import unquote
 
 from sanic import Request
 from sanic.response import HTTPResponse
-from sanic.response import json as answer
 
 from simulator import events
 from simulator.acts import Happening, perform
 from simulator.config import Json, channel_of, seconds
-from simulator.control import Route, number, read_object, traffic_of, user_id, world_of
+from simulator.control import Route, answer, number, read_object, traffic_of, user_id, world_of
 from simulator.errors import ControlError
 from simulator.nodes import PROFILE_ERRORS
 from simulator.phone import Content
 from simulator.state import World
-from simulator.traffic import Plan
+from simulator.traffic import PLAN_KEYS, Plan
 
 # --- the customer --------------------------------------------------------------------------------------------------------
 
@@ -26,7 +25,7 @@ def _say(world: World, body: dict[str, Json]) -> tuple[str | None, list[Happenin
     if name is not None and not isinstance(name, str):
         raise ControlError("name must be a string")
     phone = world.meet(channel_of(body.get("channel")), user_id(body.get("user")), name)
-    return perform(world, phone, body)
+    return perform(world, phone, {key: value for key, value in body.items() if key not in PLAN_KEYS})
 
 
 async def say(request: Request) -> HTTPResponse:

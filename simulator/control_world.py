@@ -9,10 +9,9 @@ from datetime import datetime, timezone
 
 from sanic import Request
 from sanic.response import HTTPResponse
-from sanic.response import json as answer
 
 from simulator.config import channel_of, seconds
-from simulator.control import Route, number, read_object, webhooks_of, world_of
+from simulator.control import Route, answer, number, read_object, webhooks_of, world_of
 from simulator.errors import ControlError
 from simulator.traffic import Plan
 from simulator.wire import meta_json, signature, signed_headers

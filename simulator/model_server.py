@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 from sanic import Request
 from sanic.response import HTTPResponse, raw
-from sanic.response import json as answer
 
 from simulator.config import Json, seconds
-from simulator.control import Route, read_object
+from simulator.control import Route, answer, read_object
 from simulator.errors import ControlError
 from simulator.graph import HTML
 

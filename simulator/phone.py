@@ -96,6 +96,7 @@ class Phone:
     last_action: int | None = None  # what opens the window, in Meta's milliseconds
     typing_until: float = 0.0
     seen: bool = False
+    forgotten: bool = False  # by a reset: nothing will ever come again
     bubbles: list[Bubble] = field(default_factory=list)
     shop_messages: int = 0
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
@@ -121,7 +122,7 @@ class Phone:
         """Return when the shop has written more than ``count`` messages, or the time is over."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        while self.shop_messages <= count and (left := deadline - loop.time()) > 0:
+        while not self.forgotten and self.shop_messages <= count and (left := deadline - loop.time()) > 0:
             future: asyncio.Future[None] = loop.create_future()
             self._waiting.append(future)
             await asyncio.wait([future], timeout=left)

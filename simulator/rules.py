@@ -85,12 +85,14 @@ def _metadata(message: dict[str, Json]) -> str | None:
 def _text(channel: Channel, text: Json, unit: str) -> str:
     if not isinstance(text, str):
         raise invalid("Param message[text] must be a string")
+    if any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise invalid("Param message[text] must be valid UTF-8")
     if not text.strip():
         raise invalid("Message cannot be empty, must provide valid attachment or text")
     if channel == "instagram":
-        if len(text.encode("utf-8", "surrogatepass")) > INSTAGRAM_TEXT:
+        if len(text.encode()) > INSTAGRAM_TEXT:
             raise too_long("message[text]", INSTAGRAM_TEXT, " bytes")
-    elif (len(text.encode("utf-16-le", "surrogatepass")) // 2 if unit == "utf16" else len(text)) > MESSENGER_TEXT:
+    elif (len(text.encode("utf-16-le")) // 2 if unit == "utf16" else len(text)) > MESSENGER_TEXT:
         raise too_long("message[text]", MESSENGER_TEXT)
     return text
 

@@ -90,6 +90,7 @@ class World:
     def reset(self) -> None:
         """Forget everything but the configuration."""
         for phone in self.phones.values():
+            phone.forgotten = True
             phone.changed()
         fresh = World(self.config, self.monotonic)
         for name in self.__slots__:

@@ -41,6 +41,8 @@ class Plan:
         for name, allowed in (("shape", SHAPES), ("layout", LAYOUTS), ("order", ORDERS)):
             if name in given and given[name] not in allowed:
                 raise ControlError(f"{name} must be one of {', '.join(allowed)}")
+        if not isinstance(given.get("seed", 0), int):
+            raise ControlError("seed must be a whole number")
         copies = given.get("copies", 1)
         if isinstance(copies, bool) or not isinstance(copies, int) or not 1 <= copies <= 100:
             raise ControlError("copies must be a whole number from 1 to 100")
@@ -48,6 +50,9 @@ class Plan:
             if not isinstance(given.get(name, False), bool):
                 raise ControlError(f"{name} must be true or false")
         return Plan(**given)
+
+
+PLAN_KEYS = frozenset(Plan.__slots__)
 
 
 class Traffic:

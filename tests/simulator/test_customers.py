@@ -242,6 +242,8 @@ async def test_a_comment_comes_as_a_change_and_allows_one_private_reply(
     [
         ({"channel": "fax", "user": "1", "text": "x"}, "channel must be one of"),
         ({"channel": "messenger", "text": "x"}, "user must be an id"),
+        ({"channel": "messenger", "user": "1", "text": "x", "copys": 2}, "unknown keys"),
+        ({"channel": "messenger", "user": "1", "text": "x", "seed": "x"}, "seed must be"),
         ({"channel": "messenger", "user": "1"}, "say exactly one of"),
         ({"channel": "messenger", "user": "1", "text": "x", "tap": "y"}, "say exactly one of"),
         ({"channel": "messenger", "user": "1", "text": ""}, "non-empty"),

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from simulator.app import Simulator
 from simulator.client import SimulatorClient
 
 from .conftest import GraphCaller
@@ -57,3 +58,19 @@ async def test_all_phones_are_listed(sim: SimulatorClient, graph: GraphCaller):
     await graph.text("ig 1/ñ", "¡hola!")
     assert await sim.phones() == [{"channel": "instagram", "user": "ig 1/ñ", "name": "Ana", "messages": 2, "shop_messages": 1}]
     assert (await sim.phone("instagram", "ig 1/ñ")).texts == ["¡hola!"]
+
+
+async def test_half_a_character_neither_breaks_the_phone_nor_is_taken_by_graph(sim: SimulatorClient, graph: GraphCaller):
+    raw = b'{"channel": "messenger", "user": "1", "text": "x\\ud83d"}'
+    assert (await sim._http.post("/sim/say", content=raw)).status_code == 200
+    assert (await sim._http.get("/sim/phone/messenger/1")).status_code == 200
+    body = b'{"recipient": {"id": "1"}, "message": {"text": "x\\ud83d"}}'
+    assert (await graph.http.post("/v25.0/me/messages", content=body)).status_code == 400
+
+
+async def test_a_reset_ends_all_waiting(simulator: Simulator, sim: SimulatorClient):
+    waiting = asyncio.create_task(sim.phone("messenger", "1", after=0, wait=60))
+    while simulator.app.ctx.world.phone("messenger", "1") is None:
+        await asyncio.sleep(0)
+    await sim.reset()
+    assert (await asyncio.wait_for(waiting, 5)).shop_messages == 0
