@@ -23,7 +23,7 @@ from ara.text import clean, words
 logger = logging.getLogger(__name__)
 
 # A document is quoted when it has at least this share of the question's content words, one of them in its title or tags.
-# Measured on the questions in tests/unit/ara/questions.yml.
+# Measured on the questions in tests/fixtures/ara/questions.yml.
 RELEVANCE_FLOOR = 0.5
 SEARCH_SECONDS = 3.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -12,6 +13,7 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.training_data.story_reader.yaml_story_reader import YAMLStoryReader
 from rasa.shared.data import get_data_files, is_nlu_file
 
+from ara.files import _FACT_KEYS, _PRODUCT_KEYS, TOPICS
 from ara.knowledge import FOLDER, KnowledgeError, KnowledgeFolder, load, sync
 
 FACTS = """
@@ -76,6 +78,19 @@ def test_a_line_that_rasa_would_take_for_its_own_is_refused(tmp_path: Path):
     write(tmp_path, envio=FACTS + "        nlu: x\n")
     assert get_data_files([str(tmp_path)], is_nlu_file)
     assert "ninguna línea puede empezar con «nlu:»" in mistakes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "example", re.findall(r"```yaml\n(.*?)```", Path("docs/conocimiento.md").read_text(encoding="utf-8"), re.DOTALL)
+)
+def test_the_owners_guide_shows_files_that_work(tmp_path: Path, example: str):
+    (tmp_path / "ejemplo.yml").write_text(example, encoding="utf-8")
+    assert load(tmp_path).documents
+
+
+def test_the_owners_guide_names_every_field_and_topic():
+    guide = Path("docs/conocimiento.md").read_text(encoding="utf-8")
+    assert [name for name in (*TOPICS, *_FACT_KEYS, *_PRODUCT_KEYS, "muestra") if f"`{name}" not in guide] == []
 
 
 # --- reading
