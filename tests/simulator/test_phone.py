@@ -70,7 +70,7 @@ async def test_half_a_character_neither_breaks_the_phone_nor_is_taken_by_graph(s
 
 async def test_a_reset_ends_all_waiting(simulator: Simulator, sim: SimulatorClient):
     waiting = asyncio.create_task(sim.phone("messenger", "1", after=0, wait=60))
-    while simulator.app.ctx.world.phone("messenger", "1") is None:
+    while simulator.app.ctx.world.phone("messenger", "1") is None:  # noqa: ASYNC110
         await asyncio.sleep(0)
     await sim.reset()
     assert (await asyncio.wait_for(waiting, 5)).shop_messages == 0
