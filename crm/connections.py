@@ -110,6 +110,10 @@ async def _prepare_session(connection: Connection) -> None:
     except psycopg.Error as error:
         await connection.close()
         raise connect_error(error) from error
+    except BaseException:
+        # The caller gave up: nobody else knows of this connection.
+        await connection.close()
+        raise
 
 
 class Connections:
