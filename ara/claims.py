@@ -9,7 +9,7 @@ from ara.text import fold
 # Verbs and nouns that promise by themselves, whatever they are about.
 _STRONG = re.compile(
     r"""\b(?:
-    cur(?:a|an|o|ar|arte|arse|ara|aran|ando|ativ[oa]s?)|curacion
+    cures?|heals?|relieves?|cur(?:a|an|o|ar|arte|arse|ara|aran|ando|ativ[oa]s?)|curacion
     |san(?:a|an|ar|arte|ara|aran|ando)(?=\s+(?:tu|tus|su|sus|la|las|el|los|de|cualquier|herid\w+|llag\w+)\b)
     |alivi(?:a|an|ar|arte|ara|aran|ando|o)
     |desinflam\w+|antiinflamatori\w*|anti[\s-]inflamatori\w*|analgesic\w*|antibiotic\w*|ansiolitic\w*|antidepresiv\w*|antiviral\w*
@@ -47,7 +47,9 @@ _AILMENT = re.compile(
     re.VERBOSE,
 )
 # "no cura", "no son medicamentos", "ni previene", "consulta a tu médico": saying what it is not is welcome.
-_DENIAL = re.compile(r"\b(?:no|ni|nunca|tampoco|sin\s+que)\b(?:\s+(?!(?:pero|sino|aunque|y|e|que)\b)\w+){0,4}\s*$")
+_DENIAL = re.compile(
+    r"\b(?:no|ni|nunca|tampoco|sin\s+que)\b(?:\s+(?!(?:pero|sino|aunque|y|e|que|solo|solamente|unicamente|nada)\b)\w+){0,4}\s*$"
+)
 _SENTENCE = re.compile(r"[.!?\n;]+")
 _REFERRAL = re.compile(
     r"\b(?:consulta\w*|pregunta\w*|acude|acudir|ve|habla\w*|revisa\w*|platica\w*)\b.{0,40}\b(?:medic[oa]|doctor|doctora)\b"

@@ -103,6 +103,7 @@ _RANGE = re.compile(r"\s*(?:a|o|y|-|–|hasta|u)\s*$")
 _PRICE_BEFORE = re.compile(
     r"\b(?:cuest\w+|costar\w*|costo|vale|valen|precio\w*|sale|salen|total\w*|pag\w+|cobr\w+|inviert\w+|dej\w+\s+en|baj\w+\s+a"
     r"|(?:por|en|a)\s+(?:solo|solamente|nomas|unicamente)|desde)\b[^.?!\n\d$]{0,40}$"
+    r"|\b(?:est[ae]n?|anda[n]?|queda[n]?)\s+en\s+$|(?<![\d%])\s+a\s+$"
 )
 _STOCK_BEFORE = re.compile(
     r"\b(?:queda\w*|hay|tenemos|tengo|contamos\s+con|existencia\w*|stock|disponibles?|inventario)\b[^.?!\n\d]{0,25}$"

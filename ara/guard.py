@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ara.catalogue import Product, find_products
@@ -96,6 +96,8 @@ def check(
     ``question`` says what prices are about when the answer names no product; ``system`` and ``canary`` are the prompt's.
     """
     text = clean(unicodedata.normalize("NFKC", answer), MAX_ANSWER * 4)
+    if len(text) > MAX_ANSWER:
+        return Verdict(text="", reasons=(Reason("too_long", str(len(text))),))
     reasons = [*_form(text), *_leak(text, system, canary)]
     claim = medical_claim(text)
     if claim:
@@ -109,8 +111,6 @@ def _form(text: str) -> list[Reason]:
     reasons = []
     if not words(text):
         reasons.append(Reason("empty"))
-    if len(text) > MAX_ANSWER:
-        reasons.append(Reason("too_long", str(len(text))))
     markup = _MARKUP.search(text)
     if markup:
         reasons.append(Reason("markup", markup.group()))
@@ -174,8 +174,10 @@ class _Facts:
     def _founded(self, fact: Fact, text: str) -> bool:
         if fact.kind == "money":
             return self._money(fact, text)
-        if fact.kind in ("number", "time", "address", "place"):
-            return {"number": self._number, "time": self._time, "address": self._address, "place": self._place}[fact.kind](fact)
+        if fact.kind == "number":
+            return self._number(fact, text)
+        if fact.kind in ("time", "address", "place"):
+            return {"time": self._time, "address": self._address, "place": self._place}[fact.kind](fact)
         if fact.kind == "list_mark":
             return int(fact.value) <= 9
         if fact.kind == "date" and fact.value.startswith("/"):
@@ -206,9 +208,11 @@ class _Facts:
                 return named
         return {product.name for product in find_products(normal[at:end], self._products)} or self._asked
 
-    def _number(self, fact: Fact) -> bool:
-        # A bare number is founded by the same number with any unit but a stock's: "cuesta 60" never gets here, it is money.
-        return any(value == fact.value and kind not in ("digits", "date", "time") for kind, value in self._all)
+    def _number(self, fact: Fact, text: str) -> bool:
+        # A bare number may be anything that its source gives a unit. Where that is a price, it is judged as one.
+        if any(value == fact.value and kind not in ("money", "digits", "date", "time") for kind, value in self._all):
+            return True
+        return self._money(replace(fact, kind="money"), text)
 
     def _time(self, fact: Fact) -> bool:
         if fact.key in self._all:
