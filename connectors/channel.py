@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import httpx
@@ -60,46 +61,42 @@ class PlatformInput(InputChannel):
     def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
         """The webhook's route, and the start and stop of the bot around the server's life."""
         blueprint = Blueprint(f"omnicrm_{self.platform_name}")
-        # Instagram and Messenger share one address, and Rasa hands all channels of an app the same function: whoever comes
-        # first serves it, for both.
-        served: set[str] = vars(on_new_message).setdefault("omnicrm_paths", set())
-        if self.platform.webhook_path not in served:
-            served.add(self.platform.webhook_path)
-            blueprint.add_route(self._webhook, "/", methods=self.platform.webhook_methods)
-        blueprint.register_listener(self._join, "before_server_start")
-        blueprint.register_listener(self._start, "after_server_start")
-        blueprint.register_listener(self._stop, "before_server_stop")
-        blueprint.register_listener(self._close, "after_server_stop")
+        # All channels of an app are one bot, and Instagram and Messenger share one address. Rasa hands all of them the same
+        # function: on it they find each other. The first serves the address they share, and starts the bot for all.
+        channels: list[PlatformInput] = vars(on_new_message).setdefault("omnicrm_channels", [])
+        if not any(other.platform.webhook_path == self.platform.webhook_path for other in channels):
+
+            async def webhook(request: Request) -> HTTPResponse:
+                return await take_webhook(self.platform, request.app.ctx.omnicrm.receive, request)
+
+            blueprint.add_route(webhook, "/", methods=self.platform.webhook_methods)
+        if not channels:
+            blueprint.listener(partial(_start, self._settings, channels), "before_server_start")
+            blueprint.listener(_stop, "before_server_stop")
+        channels.append(self)
         return blueprint
 
-    async def _webhook(self, request: Request) -> HTTPResponse:
-        return await take_webhook(self.platform, request.app.ctx.omnicrm.receive, request)
-
-    async def _join(self, app: Sanic, _loop: Any) -> None:
-        if not hasattr(app.ctx, "omnicrm_platforms"):
-            app.ctx.omnicrm_platforms = []
-        app.ctx.omnicrm_platforms.append(self.platform)
-        app.config.REQUEST_MAX_SIZE = max(p.max_body for p in app.ctx.omnicrm_platforms)
-
-    async def _start(self, app: Sanic, _loop: Any) -> None:
-        # The last channel to join starts the one bot of this process.
-        if hasattr(app.ctx, "omnicrm") or app.ctx.omnicrm_platforms[-1] is not self.platform:
-            return
-        crm = await open_crm(self._settings)
-        app.ctx.omnicrm = Runtime(self._settings, crm, app.ctx.omnicrm_platforms)
-        agent = getattr(app.ctx, "agent", None)
-        if agent is None or not agent.is_ready():
-            logger.error("no model is loaded: messages are stored and wait. Run `omnicrm train`, then start again.")
-            return
-        app.ctx.omnicrm.start(RasaDialogue(agent, self._settings.action_timeout_seconds))
-
-    async def _stop(self, app: Sanic, _loop: Any) -> None:
-        runtime: Runtime | None = getattr(app.ctx, "omnicrm", None)
-        if runtime is not None:
-            await runtime.stop()
-
-    async def _close(self, _app: Sanic, _loop: Any) -> None:
+    async def close(self) -> None:
+        """Close the connections to the platform."""
         await self._http.aclose()
+
+
+async def _start(settings: Settings, channels: Sequence[PlatformInput], app: Sanic, _loop: Any) -> None:
+    app.config.REQUEST_MAX_SIZE = max(channel.platform.max_body for channel in channels)
+    app.ctx.omnicrm = Runtime(settings, await open_crm(settings), [channel.platform for channel in channels])
+    app.ctx.omnicrm_channels = channels
+    agent = getattr(app.ctx, "agent", None)
+    if agent is None or not agent.is_ready():
+        logger.error("no model is loaded: messages are stored and wait. Run `omnicrm train`, then start again.")
+        return
+    app.ctx.omnicrm.start(RasaDialogue(agent, settings.action_timeout_seconds))
+
+
+async def _stop(app: Sanic, _loop: Any) -> None:
+    if hasattr(app.ctx, "omnicrm"):
+        await app.ctx.omnicrm.stop()
+        for channel in app.ctx.omnicrm_channels:
+            await channel.close()
 
 
 class InstagramInput(PlatformInput):

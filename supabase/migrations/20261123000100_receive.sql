@@ -204,6 +204,8 @@ declare
     ours bigint;
     added bigint;
 begin
+    -- The worker that sent it settles under the same lock: without it, the settling could slip between the looks below.
+    perform from omnicrm.threads where id = t.id for update;
     select id into ours from omnicrm.messages
     where thread_id = t.id and direction = 'out' and platform_id = e ->> 'platform_id' and author = 'bot' limit 1;
     if ours is null and e ->> 'reference' ~ '^omnicrm:\d+$' then

@@ -9,13 +9,11 @@ from typing import Any
 from connectors.message import Address
 from crm.connect import open_crm
 from crm.port import Crm
-from omnicrm.processes import Child
 from omnicrm.settings import Settings
 from simulator.client import SimulatorClient
 from tests.support.eventually import eventually
 from tests.support.stack import KEYS
 
-DYING_SECONDS = 60.0
 SETTLING_SECONDS = 60.0
 UNSETTLED = {("in", "received"), ("out", "queued"), ("out", "sending")}
 
@@ -23,20 +21,14 @@ UNSETTLED = {("in", "received"), ("out", "queued"), ("out", "sending")}
 class Load:
     """``customers`` on both channels who write ``messages`` lines each, not waiting for answers."""
 
-    def __init__(self, simulator: str, *, customers: int, messages: int, prefix: str = "m") -> None:
-        self.client = SimulatorClient(simulator)
+    def __init__(self, client: SimulatorClient, *, customers: int, messages: int, prefix: str = "m") -> None:
+        self.client = client
         self.people = [
             (("instagram", "IG", KEYS.ig_id) if i % 2 else ("messenger", "FB", KEYS.page_id), f"90000{i}")
             for i in range(customers)
         ]
         self._messages = messages
         self._prefix = prefix
-
-    async def __aenter__(self) -> Load:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.client.close()
 
     def start(self) -> asyncio.Task[Any]:
         """Let everybody write."""
@@ -49,15 +41,6 @@ class Load:
     def lines(self, user: str) -> list[str]:
         """What this customer writes."""
         return [f"{self._prefix}-{user}-{number}" for number in range(self._messages)]
-
-    async def until_dead(self, victim: Child) -> None:
-        """Wait for the process to be killed at its step."""
-
-        async def dead() -> bool:
-            return victim.process.poll() is not None
-
-        await eventually(dead, within=DYING_SECONDS)
-        assert victim.process.returncode == -9, victim.last_lines()
 
 
 async def recount(load: Load, database_url: str) -> Counter[str]:
@@ -87,13 +70,14 @@ async def _recount(load: Load, crm: Crm) -> Counter[str]:
         held = await eventually(settled, within=SETTLING_SECONDS, every=0.1)
         stored = Counter(m["text"] for m in held["messages"] if m["direction"] == "in")
         assert stored == Counter(load.lines(user)), "a message is missing or stored twice"
-        assert {m["status"] for m in held["messages"] if m["direction"] == "in"} == {"handled"}
+        fates = {(m["text"], m["status"], m["reason"]) for m in held["messages"] if m["direction"] == "in"}
+        assert {status for _, status, _ in fates} == {"handled"}, f"{sorted(fates)}: {held}"
         replies = Counter((await load.client.phone(channel, user)).texts)
         for line in load.lines(user):
             answers = replies.pop(f"eco: {line}", 0)
             assert answers <= 1, f"{line} was answered {answers} times"
             if answers == 0:
-                assert held["attention"], f"{line} was not answered, and nobody was told"
+                assert held["attention"], f"{line} was not answered, and nobody was told: {held}"
             counted["answered" if answers else "left to a person"] += 1
         assert not replies, f"replies that nobody asked for: {replies}"
     return counted

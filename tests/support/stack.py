@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from omnicrm.processes import Child, Processes, answers, free_ports, until
+import psutil  # type: ignore[import-untyped]
+
+from omnicrm.processes import Processes, answers, die_with_parent, free_ports, until
 from simulator.config import ENVIRONMENT, Config
+from tests.support.eventually import eventually
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
@@ -34,35 +40,72 @@ def bot_environment(database_url: str, simulator: str, **more: str) -> dict[str,
     }
 
 
-@dataclass
-class Stack:
-    """Running processes and where they answer."""
+class Nursery:
+    """A process with the stand-in bot loaded, which forks bots on demand."""
 
-    processes: Processes
-    database_url: str
-    simulator: str
-    bot: str
-    environment: dict[str, str] = field(default_factory=dict)
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.standin_bot"],
+                cwd=PROJECT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only asks the kernel for a signal
+            )
 
-    def start_standin(self, name: str, port: int, **more: str) -> Child:
-        """Start a bot with the stand-in dialogue."""
-        command = [sys.executable, "-m", "tests.support.standin_bot", str(port)]
-        return self.processes.start(name, command, {**self.environment, **more}, PROJECT)
+    def bot(self, port: int, environment: dict[str, str]) -> StandinBot:
+        """Fork one bot."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"port": port, "environment": environment}) + "\n")
+        self._process.stdin.flush()
+        return StandinBot(int(self._process.stdout.readline()), f"http://127.0.0.1:{port}/")
 
-    async def ready(self, child: Child, address: str) -> None:
-        """Wait until it answers."""
-        import functools
+    def close(self) -> None:
+        """End it, and every bot with it."""
+        self._process.kill()
+        self._process.communicate()
 
-        await until(functools.partial(answers, address), child, START_SECONDS)
+
+class StandinBot:
+    """One forked bot."""
+
+    def __init__(self, pid: int, address: str) -> None:
+        self._process = psutil.Process(pid)
+        self._address = address
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return bool(self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE)
+
+    async def ready(self) -> None:
+        """Wait until it answers, or is dead already."""
+
+        async def answered() -> bool:
+            return not self.alive() or await answers(self._address)
+
+        await eventually(answered, within=START_SECONDS)
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory is short."""
+        if self.alive():
+            self._process.send_signal(signal.SIGKILL)
 
 
 @contextmanager
-def simulated(database_url: str, logs: Path, **settings: str) -> Iterator[Stack]:
-    """A simulator whose webhooks go to a bot that is yet to be started; both on free ports."""
+def simulated(logs: Path) -> Iterator[tuple[str, int]]:
+    """A simulator whose webhooks go to a bot that is yet to be started: its address, and the bot's port."""
     simulator_port, bot_port = free_ports(2)
-    simulator, bot = (f"http://127.0.0.1:{port}" for port in (simulator_port, bot_port))
-    environment: Mapping[str, str] = bot_environment(database_url, simulator, **settings)
+    environment = {**os.environ, **{variable: str(getattr(KEYS, name)) for name, variable in ENVIRONMENT.items()}}
     with Processes(logs) as processes:
-        command = [sys.executable, "-m", "simulator", "--port", str(simulator_port), "--webhook", bot + WEBHOOK]
-        processes.start("simulator", command, environment, PROJECT)
-        yield Stack(processes, database_url, simulator, bot, dict(environment))
+        command = [sys.executable, "-m", "simulator", "--port", str(simulator_port)]
+        command += ["--webhook", f"http://127.0.0.1:{bot_port}{WEBHOOK}"]
+        child = processes.start("simulator", command, environment, PROJECT)
+        address = f"http://127.0.0.1:{simulator_port}"
+        import asyncio
+
+        asyncio.run(until(functools.partial(answers, address + "/sim/settings"), child, START_SECONDS))
+        yield address, bot_port

@@ -1,13 +1,19 @@
-"""The whole bot but for Rasa, in a process that starts within a second: ``python -m tests.support.standin_bot PORT``.
+"""The whole bot but for Rasa, in processes that start at once.
 
 Webhook, database, worker and sender are the real ones. The dialogue repeats each line that the customer wrote, so that a test
 can count for every message whether it was answered.
+
+``python -m tests.support.standin_bot`` loads everything, then reads one JSON object per line: {"port", "environment"}. For
+each it forks a bot and writes its process id.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
+import signal
 import sys
 from typing import Any
 
@@ -17,6 +23,7 @@ from connectors.message import Outgoing
 from connectors.registry import PLATFORMS, build
 from connectors.webhook import take_webhook
 from crm.connect import open_crm
+from omnicrm.processes import die_with_parent
 from omnicrm.settings import Settings
 from tests.support.crash import Death, MortalCrm, MortalPlatform
 from turns.model import Claimed, TurnInput, TurnResult
@@ -46,9 +53,8 @@ class Echoing:
         )
 
 
-def main() -> None:
-    """Serve until killed."""
-    logging.basicConfig(level=logging.WARNING)
+def serve(port: int) -> None:
+    """Be one bot, until killed."""
     settings = Settings.load(dotenv=None)
     death = Death.from_environment()
     app = Sanic("standin")
@@ -73,7 +79,27 @@ def main() -> None:
     async def ready(_request: Any) -> Any:
         return response.text("ready")
 
-    app.run("127.0.0.1", int(sys.argv[1]), access_log=False)
+    app.run("127.0.0.1", port, access_log=False)
+
+
+def main() -> None:
+    """Fork bots until the input ends; they end with this process."""
+    logging.basicConfig(level=logging.WARNING)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the dead
+    dying = die_with_parent()
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if dying is not None:
+                dying()
+            os.dup2(2, 1)  # the parent's output carries process ids only
+            os.environ.update(order["environment"])
+            serve(order["port"])
+            os._exit(0)
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
