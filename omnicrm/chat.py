@@ -10,6 +10,7 @@ from typing import Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.formatted_text import HTML
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console
 from rich.markup import escape
@@ -88,6 +89,17 @@ class View:
         return View(user=str(10**15 + secrets.randbelow(10**15)))
 
 
+def _keys() -> KeyBindings:
+    """Ctrl-C leaves like Ctrl-D does: as KeyboardInterrupt it would tear the event loop down."""
+    bindings = KeyBindings()
+
+    @bindings.add("c-c")
+    def leave(event: KeyPressEvent) -> None:
+        event.app.exit(exception=EOFError)
+
+    return bindings
+
+
 class Chat:
     """One open chat of one channel."""
 
@@ -97,7 +109,9 @@ class Chat:
         self._channel = channel
         self._check = check
         self._view = View.of_someone_new()
-        self._session: PromptSession[str] = PromptSession(HTML("<ansicyan>Tú</ansicyan> › "), bottom_toolbar=self._toolbar)
+        self._session: PromptSession[str] = PromptSession(
+            HTML("<ansicyan>Tú</ansicyan> › "), bottom_toolbar=self._toolbar, key_bindings=_keys()
+        )
 
     def _toolbar(self) -> str:
         state = "escribiendo…" if self._view.typing else "/ayuda · /salir"
@@ -125,7 +139,7 @@ class Chat:
             watcher.result()
         try:
             order = read_line(typed.result(), self._view.titles)
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             return False
         return order is None or await self._carry_out(order)
 

@@ -69,7 +69,7 @@ async def _show_crm(console: Console, crm: Crm) -> None:
     for name, count in sorted(overview["messages"].items()):
         table.add_row(f"messages {name}", str(count))
     for item in overview["attention"]:
-        table.add_row("waits for a person", f"{item['key']}: {item['reason']}")
+        table.add_row("waits for a person", f"{item['key']} ({item['reason']})")
     console.print(table)
 
 

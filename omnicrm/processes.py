@@ -67,8 +67,15 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None) -> Child:
-        """Start a child with exactly this environment. Its log starts anew."""
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path | None = None,
+        orphaned: signal.Signals = signal.SIGKILL,
+    ) -> Child:
+        """Start a child with exactly this environment; its log starts anew. ``orphaned``: what it gets when we are killed."""
         log = self._logs / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - the commands are ours
@@ -79,7 +86,7 @@ class Processes:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only asks the kernel for a signal
+                preexec_fn=die_with_parent(orphaned),  # noqa: PLW1509 - it only asks the kernel for a signal
             )
         child = Child(name, process, log)
         self._children.append(child)
@@ -124,8 +131,8 @@ def _signal_group(group: int, number: int) -> None:
         pass  # nobody is left in it; macOS says "permitted" of a zombie's group
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """What a child does before it starts: ask the kernel to be ended when its parent is. Only Linux can.
+def die_with_parent(number: signal.Signals = signal.SIGKILL) -> Callable[[], None] | None:
+    """What a child does before it starts: ask the kernel for this signal when its parent dies. Only Linux can.
 
     The kernel watches the thread that starts the child: use it from one that lives as long as the process.
     """
@@ -135,7 +142,7 @@ def die_with_parent() -> Callable[[], None] | None:
     parent = os.getpid()
 
     def before_exec() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:
             os._exit(1)
 

@@ -16,6 +16,7 @@ MEDIA = {
     "share": "publicación",
     "template": "tarjetas",
     "story_mention": "mención en una historia",
+    "like_heart": "❤",
 }
 
 
@@ -34,8 +35,6 @@ def lines(message: PhoneMessage) -> list[str]:
         for card in message.cards
     ]
     if message.buttons:
-        body.append(
-            "  ".join(f"[reverse] {number} {escape(title)} [/reverse]" for number, title in enumerate(message.buttons, 1))
-        )
+        body.append("  ".join(f"[cyan]\\[{number} {escape(title)}][/cyan]" for number, title in enumerate(message.buttons, 1)))
     first, *rest = body or ["[dim](mensaje vacío)[/dim]"]
     return [f"{who} {first}", *(f"        {line}" for line in rest)]

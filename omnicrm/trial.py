@@ -8,13 +8,14 @@ import functools
 import os
 import secrets
 import shutil
+import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import yaml
 from dotenv import dotenv_values
 from rich.console import Console
@@ -23,8 +24,11 @@ from omnicrm import model
 from omnicrm.processes import Processes, answers, free_ports, stopping_on_signals, until
 from omnicrm.progress import step
 from omnicrm.settings import Settings
+from simulator.client import SimulatorClient
 
 BOT_START_SECONDS = 240.0
+OK = 200
+PLAIN_WIDTH = 120
 WEBHOOK = "/api/webhooks/meta"
 # A trial speaks to the simulator and its own database, never to Meta, Supabase or the shop's PostgreSQL.
 NOT_IN_A_TRIAL = ("META_", "DATABASE_URL", "SUPABASE_", "DATA_DIR")
@@ -111,6 +115,17 @@ async def start(processes: Processes, console: Console, project: Path, trial: Tr
         for name, child in children.items():
             tell(f"waiting for the {name}")
             await until(functools.partial(answers, addresses[name]), child, BOT_START_SECONDS)
+        async with SimulatorClient(trial.simulator) as client:
+            await until(functools.partial(_takes_webhooks, client, trial.settings), children["bot"], BOT_START_SECONDS)
+
+
+async def _takes_webhooks(client: SimulatorClient, settings: Settings) -> bool:
+    """Whether a signed webhook is committed: Rasa answers its port before the bot has opened its database."""
+    trying = {
+        "object": "page",
+        "entry": [{"id": settings.meta_page_id, "time": 0, "changes": [{"field": "feed", "value": {}}]}],
+    }
+    return bool((await client.deliver(trying))["status"] == OK)
 
 
 def _port(address: str) -> str:
@@ -119,15 +134,17 @@ def _port(address: str) -> str:
 
 def up(project: Path, channel: str) -> int:
     """Run a trial: a chat where somebody watches, otherwise the written conversation. Returns the exit status."""
-    console = Console(highlight=False)
     watched = sys.stdin.isatty() and sys.stdout.isatty()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     data = project / ".data"
     data.mkdir(exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(stopping_on_signals())
         with step(console, "Model") as tell:
             model_file = model.ensure(project, data / "logs" / "train.log", tell)
-        folder = data / "trial" if watched else Path(tempfile.mkdtemp(prefix="demo-", dir=data))
+        # A chat goes on with the database of the last one; the written conversation needs an empty one.
+        folder = data / ("trial" if watched else f"demo-{os.getpid()}")
+        _forget_killed(data)
         folder.mkdir(exist_ok=True)
         if watched:
             stack.enter_context(_alone(folder))
@@ -143,6 +160,13 @@ def _plan(project: Path, folder: Path, *, with_ara: bool) -> Trial:
     variables = environment(os.environ, project, folder, simulator, with_ara=with_ara)
     settings = Settings.load(variables, dotenv=None)
     return Trial(simulator=simulator, bot=bot, actions=actions, folder=folder, environment=variables, settings=settings)
+
+
+def _forget_killed(data: Path) -> None:
+    """Remove the databases of written conversations whose process was killed."""
+    for folder in data.glob("demo-*"):
+        if not psutil.pid_exists(int(folder.name.removeprefix("demo-"))):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -164,6 +188,8 @@ async def _run(
     with step(console, "Database") as tell:
         crm = await open_crm(trial.settings, progress=tell)
     try:
+        keeper = [sys.executable, "-m", "omnicrm.keeper", str(trial.folder)]
+        processes.start("database", keeper, trial.environment, project, orphaned=signal.SIGTERM)
         await start(processes, console, project, trial, model_file)
         if channel is None:
             from omnicrm import demo

@@ -52,8 +52,8 @@ def test_a_message_shows_its_words_and_what_can_be_tapped() -> None:
     first, second = lines(message(text="¿Qué [buscas]?", buttons=["Precios", "Pedido"]))
     assert "Tienda" in first
     assert "¿Qué \\[buscas]?" in first
-    assert "1 Precios" in second
-    assert "2 Pedido" in second
+    assert "[1 Precios]" in second
+    assert "[2 Pedido]" in second
 
 
 def test_a_message_without_words_shows_what_it_is() -> None:

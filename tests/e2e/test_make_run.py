@@ -1,0 +1,136 @@
+"""``make run`` as its users meet it: real processes, a real model, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from omnicrm.cli import PROJECT
+
+pytestmark = pytest.mark.slow
+
+COMMAND = [sys.executable, "-m", "omnicrm", "up"]
+START_SECONDS = 240
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@pytest.fixture
+def tag() -> Iterator[str]:
+    """A word in the environment of everything a test starts; afterwards no process may have it."""
+    word = f"omnicrm-e2e-{os.getpid()}-{time.monotonic_ns()}"
+    yield word
+    deadline = time.monotonic() + 20
+    while (left := tagged(word)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
+
+
+def tagged(word: str) -> list[str]:
+    found = []
+    for process in psutil.process_iter(["name"]):
+        try:  # noqa: PERF203 - each may end while we look
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("OMNICRM_TEST") == word:
+                found.append(f"{process.pid} {' '.join(process.cmdline())}")
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def environment(tag: str, **more: str) -> dict[str, str]:
+    return {**os.environ, "OMNICRM_TEST": tag, "BURST_SECONDS": "0.2", **more}
+
+
+def test_without_a_terminal_it_plays_both_channels_shows_the_crm_and_ends_well(tag: str) -> None:
+    done = subprocess.run(
+        COMMAND, cwd=PROJECT, env=environment(tag), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        timeout=START_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    for expected in ("Instagram · ", "Messenger · ", "clients        2", "messages out sent", "waits for a person"):
+        assert expected in done.stdout
+    assert "Traceback" not in done.stderr
+    assert not list((PROJECT / ".data").glob(f"demo-{os.getpid()}*"))
+
+
+class Terminal:
+    """A program on a terminal of its own, read as text."""
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(PROJECT)
+            os.execve(COMMAND[0], COMMAND, {**variables, "TERM": "xterm-256color"})  # noqa: S606
+        self.shown = ""
+
+    def read_until(self, words: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while words not in self.shown:
+            assert time.monotonic() < deadline, f"{words!r} did not come; shown: {self.shown[-3000:]}"
+            if select.select([self._fd], [], [], 0.2)[0]:
+                try:
+                    raw = os.read(self._fd, 65536).decode("utf-8", errors="replace")
+                except OSError:  # Linux tells the end of a terminal's program so
+                    assert words in self.shown, f"{words!r} did not come before the end; shown: {self.shown[-3000:]}"
+                    return
+                if "\x1b[6n" in raw:
+                    os.write(self._fd, b"\x1b[1;1R")  # the cursor's place, for a program that asks
+                self.shown += ESCAPES.sub("", raw)
+
+    def type(self, line: str) -> None:
+        self.shown = ""
+        os.write(self._fd, line.encode())
+
+    def status(self) -> int:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if select.select([self._fd], [], [], 0.2)[0]:
+                try:
+                    self.shown += ESCAPES.sub("", os.read(self._fd, 65536).decode("utf-8", errors="replace"))
+                except OSError:
+                    break
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def test_in_a_terminal_it_chats_and_ctrl_c_ends_everything(tag: str) -> None:
+    terminal = Terminal(environment(tag, CHANNEL="messenger"))
+    terminal.read_until("Messenger · /ayuda", START_SECONDS)
+    terminal.type("hola\r")
+    terminal.read_until("3 Hablar con alguien]", 20)
+    terminal.type("3\r")
+    terminal.read_until("persona del equipo", 20)
+    terminal.type("/persona Hola, soy Ana\r")
+    terminal.read_until("Persona Hola, soy Ana", 20)
+    terminal.type("/nuevo\r/audio\r")
+    terminal.read_until("Recibí tu audio", 20)
+    terminal.type("\x03")
+    assert terminal.status() == 0
+    assert "Traceback" not in terminal.shown
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+def test_stopped_while_it_starts_it_leaves_nothing_behind(tag: str, number: signal.Signals, tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            COMMAND, cwd=PROJECT, env=environment(tag), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        deadline = time.monotonic() + 60
+        while len(tagged(tag)) < 6 and time.monotonic() < deadline:  # itself, keeper, simulator, actions, bot, PostgreSQL
+            time.sleep(0.1)
+        assert len(tagged(tag)) >= 6, log.read_text()
+        process.send_signal(number)
+        status = process.wait(timeout=60)
+    if number != signal.SIGKILL:
+        assert status == 130
+        assert "Traceback" not in log.read_text()
