@@ -71,8 +71,9 @@ class PlatformInput(InputChannel):
 
             blueprint.add_route(webhook, "/", methods=self.platform.webhook_methods)
         if not channels:
-            blueprint.listener(partial(_start, self._settings, channels), "before_server_start")
-            blueprint.listener(_stop, "before_server_stop")
+            # Called as decorators: given a partial or a method directly, Sanic 21.12 drops it without a word.
+            blueprint.listener("before_server_start")(partial(_start, self._settings, channels))
+            blueprint.listener("before_server_stop")(_stop)
         channels.append(self)
         return blueprint
 
