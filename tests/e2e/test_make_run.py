@@ -37,14 +37,14 @@ def tag() -> Iterator[str]:
 
 
 def tagged(word: str) -> list[str]:
-    found = []
-    for process in psutil.process_iter(["name"]):
-        try:  # noqa: PERF203 - each may end while we look
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("OMNICRM_TEST") == word:
-                found.append(f"{process.pid} {' '.join(process.cmdline())}")
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
+    return [f"{process.pid} {process.info['cmdline']}" for process in psutil.process_iter(["cmdline"]) if has(process, word)]
+
+
+def has(process: psutil.Process, word: str) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("OMNICRM_TEST") == word
+    except (psutil.NoSuchProcess, psutil.AccessDenied):  # it ended while we looked, or is none of ours
+        return False
 
 
 def environment(tag: str, **more: str) -> dict[str, str]:
