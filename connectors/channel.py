@@ -72,7 +72,8 @@ class PlatformInput(InputChannel):
             blueprint.add_route(webhook, "/", methods=self.platform.webhook_methods)
         if not channels:
             # Called as decorators: given a partial or a method directly, Sanic 21.12 drops it without a word.
-            blueprint.listener("before_server_start")(partial(_start, self._settings, channels))
+            blueprint.listener("before_server_start")(partial(_open, self._settings, channels))
+            blueprint.listener("after_server_start")(partial(_work, self._settings))
             blueprint.listener("before_server_stop")(_stop)
         channels.append(self)
         return blueprint
@@ -82,10 +83,14 @@ class PlatformInput(InputChannel):
         await self._http.aclose()
 
 
-async def _start(settings: Settings, channels: Sequence[PlatformInput], app: Sanic, _loop: Any) -> None:
+async def _open(settings: Settings, channels: Sequence[PlatformInput], app: Sanic, _loop: Any) -> None:
     app.config.REQUEST_MAX_SIZE = max(channel.platform.max_body for channel in channels)
     app.ctx.omnicrm = Runtime(settings, await open_crm(settings), [channel.platform for channel in channels])
     app.ctx.omnicrm_channels = channels
+
+
+async def _work(settings: Settings, app: Sanic, _loop: Any) -> None:
+    # Rasa loads the model in a listener that runs after ours: it is there once the server has started.
     agent = getattr(app.ctx, "agent", None)
     if agent is None or not agent.is_ready():
         logger.error("no model is loaded: messages are stored and wait. Run `omnicrm train`, then start again.")
