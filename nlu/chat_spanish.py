@@ -15,8 +15,9 @@ ABBREVIATIONS = {
     "oki": "ok", "sip": "si", "simon": "si", "nop": "no", "nel": "no", "nomas": "nada mas", "aki": "aqui",
 }
 NUMBERS = frozenset(
-    "dos tres cuatro cinco seis siete ocho nueve diez once doce quince veinte treinta cuarenta cincuenta cien docena".split()
-)
+    ("dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce", "quince", "veinte", "treinta",
+     "cuarenta", "cincuenta", "cien", "docena")
+)  # fmt: skip
 
 # Skin tones and the mark that asks for a coloured glyph say nothing: 👍🏽 is 👍.
 _EMOJI_MARKS = re.compile("[\ufe0e\ufe0f\u200d\U0001f3fb-\U0001f3ff]")

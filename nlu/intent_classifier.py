@@ -20,8 +20,8 @@ from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.classifiers.classifier import IntentClassifier
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
-from scipy.sparse import csr_matrix
-from sklearn.linear_model import LogisticRegression
+from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
 from nlu.chat_spanish import Speller, placeholder_pattern
 
@@ -98,7 +98,7 @@ def fit(messages: list[tuple[Block, Block]], labels: list[str], strength: float,
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
-class NgramIntentClassifier(GraphComponent, IntentClassifier):
+class NgramIntentClassifier(GraphComponent, IntentClassifier):  # type: ignore[misc]
     """Rasa's side of it: trains from the NLU examples and lookup tables, writes ``intent`` and ``intent_ranking``."""
 
     @staticmethod
@@ -127,13 +127,14 @@ class NgramIntentClassifier(GraphComponent, IntentClassifier):
 
     def train(self, training_data: TrainingData) -> Resource:
         """Learn from the examples; without any, every message has no intent."""
-        names = {table["name"]: table["elements"] for table in training_data.lookup_tables if isinstance(table["elements"], list)}
+        tables = ((table["name"], table["elements"]) for table in training_data.lookup_tables)
+        names = {name: words for name, words in tables if isinstance(words, list)}  # a string would be a file's path
         pattern, placeholders = placeholder_pattern(names)
         self._speller = Speller(pattern, placeholders)
-        examples = [(e.get("text"), e.get("intent")) for e in training_data.intent_examples if e.get("text") and e.get("intent")]
-        if len({intent for _, intent in examples}) > 1:
-            parts = [self._parts(text) for text, _ in examples]
-            intents = [intent for _, intent in examples]
+        examples = [e for e in training_data.intent_examples if e.get("text") and e.get("intent")]
+        intents = [e.get("intent") for e in examples]
+        if len(set(intents)) > 1:
+            parts = [self._parts(e.get("text")) for e in examples]
             self._model = fit(parts, intents, self._config["strength"], self._config["max_iter"])
             self._save(pattern, placeholders)
         return self._resource

@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/nlu_benchmark.py                 # all candidates, one after the other
     .venv/bin/python scripts/nlu_benchmark.py ours diet       # some
-    .venv/bin/python scripts/nlu_benchmark.py --folds 3
+    .venv/bin/python scripts/nlu_benchmark.py --folds 5
 
 Each candidate runs in a process of its own: k-fold cross-validation over data/nlu (stratified, fixed seed), then a training on
 everything that is asked for the unseen lines of tests/nlu_holdout.yml and timed. Nothing in the project is changed.
@@ -152,7 +152,7 @@ def main() -> None:
     """Measure the candidates asked for and print two Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("candidates", nargs="*", default=list(CANDIDATES), help=", ".join(CANDIDATES))
-    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.measure:
@@ -186,7 +186,8 @@ def _in_own_process(name: str, folds: int) -> dict[str, Any]:
     limits = {**threads, "TF_INTRA_OP_PARALLELISM_THREADS": THREADS, "TF_INTER_OP_PARALLELISM_THREADS": "1"}
     done = subprocess.run(  # noqa: S603  our own interpreter and file
         [sys.executable, __file__, "--measure", name, "--folds", str(folds)],
-        cwd=PROJECT, env={**os.environ, **quiet, **limits, "PYTHONPATH": str(PROJECT)}, stdout=subprocess.PIPE, text=True, check=True,
+        cwd=PROJECT, env={**os.environ, **quiet, **limits, "PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
     result: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
