@@ -1,0 +1,108 @@
+"""What the training data promises to designers and customers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[3]
+INTENTS = (
+    "saludar", "despedir", "agradecer", "afirmar", "negar", "preguntar_precio", "preguntar_producto", "preguntar_uso",
+    "preguntar_disponibilidad", "hacer_pedido", "estado_pedido", "cancelar_pedido", "preguntar_envio", "preguntar_pago",
+    "pedir_factura", "preguntar_mayoreo", "preguntar_ubicacion", "reportar_problema", "hablar_con_humano", "baja",
+    "alta", "preguntar_bot", "dar_datos", "fuera_de_tema",
+)  # fmt: skip
+
+
+def _items(*files: Path) -> list[dict[str, Any]]:
+    return list(chain.from_iterable(yaml.safe_load(f.read_text(encoding="utf-8"))["nlu"] for f in files))
+
+
+def _lines(item: dict[str, Any]) -> list[str]:
+    return [line.removeprefix("- ") for line in item["examples"].splitlines()]
+
+
+def _plain(line: str) -> str:
+    return " ".join(re.sub(r"\[([^\]]*)\](?:\([a-z_]*\)|\{[^}]*\})", r"\1", line).lower().split())
+
+
+ITEMS = _items(*sorted((PROJECT / "data/nlu").glob("*.yml")))
+EXAMPLES = {item["intent"]: [_plain(line) for line in _lines(item)] for item in ITEMS if "intent" in item}
+DOMAIN = yaml.safe_load((PROJECT / "domain.yml").read_text(encoding="utf-8"))
+
+
+def test_the_intents_are_exactly_the_agreed_ones() -> None:
+    assert set(EXAMPLES) == set(INTENTS)
+    assert set(DOMAIN["intents"]) == {*INTENTS, "adjunto"}
+
+
+@pytest.mark.parametrize("intent", INTENTS)
+def test_every_intent_has_forty_different_examples(intent: str) -> None:
+    assert len(set(EXAMPLES[intent])) >= 40
+
+
+def test_no_line_is_an_example_of_two_intents() -> None:
+    owners = Counter(line for lines in EXAMPLES.values() for line in set(lines))
+    assert [line for line, count in owners.items() if count > 1] == []
+
+
+def test_the_unseen_lines_are_unseen() -> None:
+    seen = set(chain.from_iterable(EXAMPLES.values()))
+    unseen = [_plain(line) for item in _items(PROJECT / "tests/nlu_holdout.yml") for line in _lines(item)]
+    assert len(unseen) >= 100
+    assert seen.intersection(unseen) == set()
+
+
+def test_every_product_for_sale_is_recognised_in_a_message() -> None:
+    products = yaml.safe_load((PROJECT / "data/knowledge/productos.yml").read_text(encoding="utf-8"))["productos"]
+    table = {line.lower() for item in ITEMS if item.get("lookup") == "producto" for line in _lines(item)}
+    assert {product["nombre"].lower() for product in products} - table == set()
+
+
+def test_every_spelling_of_a_product_means_one_product() -> None:
+    meanings = Counter(line.lower() for item in ITEMS if "synonym" in item for line in set(_lines(item)))
+    assert [line for line, count in meanings.items() if count > 1] == []
+
+
+def test_every_action_of_the_rules_is_known_to_the_domain() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted((PROJECT / "data").glob("rules/*.yml")))
+    used = set(re.findall(r"- action: (\w+)", text)) - {"action_deactivate_loop", "pedido_form"}
+    assert used - set(DOMAIN["actions"]) - set(DOMAIN["responses"]) == set()
+
+
+# A limit of Instagram and Messenger: 20 characters on a button.
+def test_every_button_fits_a_phone() -> None:
+    buttons = [
+        button
+        for variations in DOMAIN["responses"].values()
+        for variation in variations
+        for button in (*variation.get("buttons", ()), *variation.get("quick_replies", ()))
+    ]
+    assert buttons
+    assert [button["title"] for button in buttons if len(button["title"]) > 20] == []
+    assert [b["payload"] for b in buttons if b["payload"].removeprefix("/").split("{")[0] not in INTENTS] == []
+
+
+# Prices, days, addresses and accounts belong to data/knowledge alone; promises of healing belong nowhere.
+@pytest.mark.parametrize("forbidden", [r"\$", r"\bpesos\b", r"\d+ d[ií]as", r"\bgratis\b", r"\bcura\b", r"\balivia\b", r"https?://"])
+def test_no_response_states_a_fact_of_the_shop(forbidden: str) -> None:
+    texts = [variation.get("text", "") for variations in DOMAIN["responses"].values() for variation in variations]
+    assert [text for text in texts if re.search(forbidden, text, re.IGNORECASE)] == []
+
+
+def test_policies_look_back_a_few_steps_only() -> None:
+    config = yaml.safe_load((PROJECT / "config.yml").read_text(encoding="utf-8"))
+    policies = {policy["name"]: policy for policy in config["policies"]}
+    assert set(policies) == {"RulePolicy", "MemoizationPolicy"}
+    assert policies["MemoizationPolicy"]["max_history"] <= 5
+
+
+def test_no_rule_needs_the_start_of_the_conversation() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in (PROJECT / "data").glob("rules/*.yml"))
+    assert "conversation_start" not in text
