@@ -106,3 +106,33 @@ def test_policies_look_back_a_few_steps_only() -> None:
 def test_no_rule_needs_the_start_of_the_conversation() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (PROJECT / "data").glob("rules/*.yml"))
     assert "conversation_start" not in text
+
+
+def _rules() -> list[dict[str, Any]]:
+    files = sorted((PROJECT / "data/rules").glob("*.yml"))
+    return list(chain.from_iterable(yaml.safe_load(f.read_text(encoding="utf-8"))["rules"] for f in files))
+
+
+def _intents_of(rule: dict[str, Any]) -> set[str]:
+    steps = chain.from_iterable(step.get("or", [step]) for step in rule["steps"])
+    return {step["intent"] for step in steps if "intent" in step}
+
+
+# Without a rule the bot falls back to Ara: every intent of the shop has its own answer, in an order and outside.
+@pytest.mark.parametrize("in_order", [False, True])
+def test_every_intent_has_a_rule(in_order: bool) -> None:
+    form = {"active_loop": "pedido_form"}
+    ruled = set(chain.from_iterable(_intents_of(r) for r in _rules() if (form in r.get("condition", ())) is in_order))
+    assert {*INTENTS, "adjunto", "nlu_fallback"} - ruled == set()
+
+
+def test_yes_has_an_answer_whatever_was_offered() -> None:
+    offers = {
+        condition["slot_was_set"][0]["oferta"]
+        for rule in _rules()
+        if _intents_of(rule) == {"afirmar"}
+        for condition in rule.get("condition", ())
+        if "slot_was_set" in condition
+    }
+    assert offers == set(DOMAIN["slots"]["oferta"]["values"])
+    assert DOMAIN["slots"]["oferta"]["initial_value"] in offers
