@@ -10,6 +10,7 @@ One YAML file is one conversation::
           - utter_saludar           # any variation of that response, slots filled in
           - contains: "120"         # or text: "exact"
     crm: {owner: human, orders: [{product: "Árnica", quantity: 2}]}
+    channels: [instagram]           # only where it cannot happen on every channel
 """
 
 from __future__ import annotations
@@ -80,6 +81,11 @@ class Conversation:
     title: str
     steps: tuple[Step, ...]
     crm: Mapping[str, Json] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
+
+    def on(self, channel: str) -> bool:
+        """Whether it can happen on this channel; one that names none can happen on all."""
+        return not self.channels or channel in self.channels
 
 
 def load(path: Path) -> Conversation:
@@ -90,11 +96,12 @@ def load(path: Path) -> Conversation:
         raise BadConversation(f"{path}: not YAML: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("steps"), list) or not document["steps"]:
         raise BadConversation(f"{path}: needs a title and a list of steps")
-    unknown = set(document) - {"title", "steps", "crm"}
+    unknown = set(document) - {"title", "steps", "crm", "channels"}
     if unknown:
         raise BadConversation(f"{path}: unknown key {', '.join(sorted(unknown))}")
     steps = tuple(_step(raw, f"{path}, step {number}") for number, raw in enumerate(document["steps"], 1))
-    return Conversation(title=str(document.get("title") or path.stem), steps=steps, crm=document.get("crm") or {})
+    title, channels = str(document.get("title") or path.stem), tuple(document.get("channels") or ())
+    return Conversation(title=title, steps=steps, crm=document.get("crm") or {}, channels=channels)
 
 
 def _step(raw: Json, where: str) -> Step:

@@ -113,7 +113,7 @@ def attachment(channel: Channel, given: Json) -> dict[str, Any]:
 def _sticker(channel: Channel, url: str, title: str | None) -> dict[str, Any]:
     if channel == "instagram":  # the one sticker that Instagram delivers as such
         return {"type": "like_heart"}
-    return {"type": "sticker", "payload": {"url": url, "sticker_id": 369239263222822}}
+    return {"type": "sticker", "payload": {"url": url, "sticker_id": 126361874215276}}
 
 
 def _share(channel: Channel, url: str, title: str | None) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""One real bot for all end-to-end tests; every test brings customers of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from crm.connect import open_crm
+from crm.port import Crm
+from omnicrm.settings import Settings
+from simulator.client import SimulatorClient
+from tests.support.postgres import Database, PostgresServer
+from tests.support.real_bot import RealBot, real_bot
+
+
+@pytest.fixture(scope="session")
+def bot_database(postgres_server: PostgresServer, template: Database) -> Database:
+    """The database that the real bot lives on."""
+    return postgres_server.create_database(template)
+
+
+@pytest.fixture(scope="session")
+def bot(bot_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealBot]:
+    """The real bot, its action server and the simulator."""
+    with real_bot(bot_database.url, tmp_path_factory.mktemp("bot")) as started:
+        yield started
+
+
+@pytest.fixture
+async def crm(bot_database: Database) -> AsyncIterator[Crm]:
+    """The bot's database."""
+    opened = await open_crm(Settings(database_url=bot_database.url))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def simulator(bot: RealBot) -> AsyncIterator[SimulatorClient]:
+    """The customers' side."""
+    async with SimulatorClient(bot.simulator) as client:
+        yield client

@@ -1,0 +1,72 @@
+"""The real bot: Rasa with its model, the action server and the simulator, each in its process, started once for many tests."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from omnicrm import model
+from omnicrm.processes import Child, Processes, answers, free_ports, until
+from omnicrm.trial import endpoints
+from tests.support.stack import PROJECT, WEBHOOK, bot_environment
+
+START_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class RealBot:
+    """Where everything answers, and the processes, to stop and start them."""
+
+    processes: Processes
+    environment: dict[str, str]
+    folder: Path
+    model_file: Path
+    simulator: str
+    actions: str
+    bot: str
+
+    def start_simulator(self) -> Child:
+        """Start the simulator."""
+        command = ["simulator", "--port", _port(self.simulator), "--webhook", self.bot + WEBHOOK]
+        return self._start("simulator", command)
+
+    def start_actions(self) -> Child:
+        """Start the action server."""
+        return self._start("actions", ["rasa", "run", "actions", "-p", _port(self.actions)])
+
+    def start_bot(self, name: str = "bot", address: str = "", **more: str) -> Child:
+        """Start a bot; ``more`` goes into its environment."""
+        own = self.folder / "endpoints.yml"
+        own.write_text(endpoints(PROJECT, self.actions), encoding="utf-8")
+        command = ["rasa", "run", "-m", str(self.model_file), "-i", "127.0.0.1", "-p", _port(address or self.bot)]
+        return self._start(name, [*command, "--credentials", "credentials.yml", "--endpoints", str(own)], **more)
+
+    def _start(self, name: str, command: list[str], **more: str) -> Child:
+        return self.processes.start(name, [sys.executable, "-m", *command], {**self.environment, **more}, PROJECT)
+
+
+@contextmanager
+def real_bot(database_url: str, folder: Path, **settings: str) -> Iterator[RealBot]:
+    """Start all, wait until all answer; stop all afterwards."""
+    model_file = model.ensure(PROJECT, folder / "train.log", lambda line: None)
+    simulator, actions, bot = (f"http://127.0.0.1:{port}" for port in free_ports(3))
+    environment = bot_environment(database_url, simulator, **settings)
+    with Processes(folder) as processes:
+        made = RealBot(processes, environment, folder, model_file, simulator, actions, bot)
+        children = {
+            simulator + "/sim/health": made.start_simulator(),
+            actions + "/health": made.start_actions(),
+            bot + "/": made.start_bot(),
+        }
+        for address, child in children.items():
+            asyncio.run(until(functools.partial(answers, address), child, START_SECONDS))
+        yield made
+
+
+def _port(address: str) -> str:
+    return address.rsplit(":", 1)[1]
