@@ -75,7 +75,10 @@ class Processes:
         folder: Path | None = None,
         orphaned: signal.Signals = signal.SIGKILL,
     ) -> Child:
-        """Start a child with exactly this environment; its log starts anew. ``orphaned``: what it gets when we are killed."""
+        """Start a child with exactly this environment; its log starts anew.
+
+        ``orphaned`` is what it gets when we are killed; anything but SIGKILL is blocked in it until it asks (``sigwait``).
+        """
         log = self._logs / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - the commands are ours
@@ -142,6 +145,9 @@ def die_with_parent(number: signal.Signals = signal.SIGKILL) -> Callable[[], Non
     parent = os.getpid()
 
     def before_exec() -> None:
+        if number != signal.SIGKILL:
+            # From the first moment: it must not be lost while the program still loads.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {number})
         prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:
             os._exit(1)
