@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from crm.port import Crm
 from simulator.client import SimulatorClient
+from tests.support.postgres import Database
+from tests.support.scene import Scene
 from tests.support.stack import Nursery, simulated
 
 # Seconds between deliveries of a webhook that was not taken: the bot is down for a moment only.
@@ -42,3 +45,13 @@ async def simulator(simulator_and_port: tuple[str, int]) -> AsyncIterator[Simula
         await client.reset()
         await client.settings(retries=RETRIES)
         yield client
+
+
+@pytest.fixture
+async def scene(
+    simulator: SimulatorClient, simulator_and_port: tuple[str, int], database: Database, crm: Crm, nursery: Nursery
+) -> AsyncIterator[Scene]:
+    """What a test with stand-in bots plays in."""
+    made = Scene(simulator, *simulator_and_port, database, crm, nursery)
+    yield made
+    made.close()

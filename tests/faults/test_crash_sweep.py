@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.client import SimulatorClient
 from tests.support.crash import VARIABLE
-from tests.support.eventually import eventually
 from tests.support.load import Load, recount
-from tests.support.postgres import Database
-from tests.support.stack import Nursery, bot_environment
+from tests.support.scene import Scene
 
 # Every step of the way, in order. "after omnicrm_receive" is after its commit and before the 200.
 WAY = (
@@ -29,30 +26,13 @@ STEPS = [f"{when} {what}" for what in WAY for when in ("before", "after")]
 
 @pytest.mark.parametrize("echoes", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_bot_killed_at_any_step_loses_nothing_and_repeats_nothing(
-    step: str,
-    echoes: str,
-    database: Database,
-    simulator: SimulatorClient,
-    simulator_and_port: tuple[str, int],
-    nursery: Nursery,
-) -> None:
-    address, port = simulator_and_port
-    await simulator.settings(echoes=echoes)
-    environment = bot_environment(database.url, address, LEASE_SECONDS="1", POLL_SECONDS="0.1")
+async def test_a_bot_killed_at_any_step_loses_nothing_and_repeats_nothing(step: str, echoes: str, scene: Scene) -> None:
+    await scene.simulator.settings(echoes=echoes)
     nth = 1 if echoes == "before" else 4
-    victim = nursery.bot(port, {**environment, VARIABLE: f"{step}:{nth}"})
-    await victim.ready()
-    load = Load(simulator, customers=6, messages=3)
+    victim = await scene.start_bot(**{VARIABLE: f"{step}:{nth}"})
+    load = Load(scene.simulator, customers=6, messages=3)
     speaking = load.start()
-
-    async def dead() -> bool:
-        return not victim.alive()
-
-    await eventually(dead, within=30)
-    survivor = nursery.bot(port, {**environment, VARIABLE: ""})
-    try:
-        await speaking
-        await recount(load, database.url)
-    finally:
-        survivor.kill()
+    await victim.dead()
+    await scene.start_bot()
+    await speaking
+    await recount(load, scene.database.url)

@@ -16,6 +16,8 @@ from connectors.platform import Answer, Finding, Platform, Profile, Request
 from crm.port import WORK_CHANNEL, Crm
 
 VARIABLE = "OMNICRM_TEST_DIE_AT"
+# Seconds that an account rests after trouble with its token; a test does not wait for the minute of a shop.
+PAUSE_VARIABLE = "OMNICRM_TEST_PAUSE"
 
 
 class Death:
@@ -41,13 +43,16 @@ class Death:
 class MortalCrm:
     """A database port whose process may die around any call."""
 
-    def __init__(self, crm: Crm, death: Death) -> None:
+    def __init__(self, crm: Crm, death: Death, pause_seconds: float = 60.0) -> None:
         self._crm, self._death, self.wakes = crm, death, crm.wakes
+        self._pause_seconds = pause_seconds
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
         """Call, unless it is time to die."""
         # `settle` and `next` are one function: a send's request lies between two calls of it.
         step = "omnicrm_settle_send" if arguments.get("p_settled") else function
+        if function == "omnicrm_next_send":
+            arguments["p_pause_seconds"] = self._pause_seconds
         self._death.passing(f"before {step}")
         result = await self._crm.call(function, **arguments)
         self._death.passing(f"after {step}")

@@ -6,33 +6,30 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from connectors.message import Address
+from connectors.message import Json
 from crm.connect import open_crm
 from crm.port import Crm
 from omnicrm.settings import Settings
 from simulator.client import SimulatorClient
-from tests.support.eventually import eventually
-from tests.support.stack import KEYS
+from tests.support.scene import CHANNELS, inbox, settled
 
 SETTLING_SECONDS = 60.0
-UNSETTLED = {("in", "received"), ("out", "queued"), ("out", "sending")}
 
 
 class Load:
-    """``customers`` on both channels who write ``messages`` lines each, not waiting for answers."""
+    """``customers`` on both channels who write ``messages`` lines each, not waiting for answers.
 
-    def __init__(self, client: SimulatorClient, *, customers: int, messages: int, prefix: str = "m") -> None:
+    ``first`` numbers the first of them: two loads on one database need customers of their own.
+    """
+
+    def __init__(self, client: SimulatorClient, *, customers: int, messages: int, first: int = 0) -> None:
         self.client = client
-        self.people = [
-            (("instagram", "IG", KEYS.ig_id) if i % 2 else ("messenger", "FB", KEYS.page_id), f"90000{i}")
-            for i in range(customers)
-        ]
+        self.people = [(CHANNELS[i % 2], f"9{i:06}") for i in range(first, first + customers)]
         self._messages = messages
-        self._prefix = prefix
 
     def start(self) -> asyncio.Task[Any]:
         """Let everybody write."""
-        return asyncio.ensure_future(asyncio.gather(*(self._write(channel[0], user) for channel, user in self.people)))
+        return asyncio.ensure_future(asyncio.gather(*(self._write(channel, user) for channel, user in self.people)))
 
     async def _write(self, channel: str, user: str) -> None:
         for line in self.lines(user):
@@ -40,44 +37,35 @@ class Load:
 
     def lines(self, user: str) -> list[str]:
         """What this customer writes."""
-        return [f"{self._prefix}-{user}-{number}" for number in range(self._messages)]
+        return [f"m-{user}-{number}" for number in range(self._messages)]
 
 
 async def recount(load: Load, database_url: str) -> Counter[str]:
-    """Compare every message with what came of it.
+    """Compare every message with what came of it, once nothing is under way any more.
 
-    Each is stored once and handled; each is answered exactly once, or not at all and then a person is asked to look. Returns
-    how often which.
+    Each is stored once and handled; each is answered exactly once, in the order in which it was stored, or not at all and
+    then a person is asked to look. Returns how often which.
     """
     crm = await open_crm(Settings(database_url=database_url))
     try:
-        return await _recount(load, crm)
+        return sum([await _recount_one(load, crm, channel, user) for channel, user in load.people], Counter[str]())
     finally:
         await crm.close()
 
 
-async def _recount(load: Load, crm: Crm) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for (channel, code, account), user in load.people:
-        key = Address(channel=code, account=account, user=user).key  # type: ignore[arg-type]
+async def _recount_one(load: Load, crm: Crm, channel: str, user: str) -> Counter[str]:
+    lines = load.lines(user)
+    held = await settled(crm, channel, user, inbound=len(lines), within=SETTLING_SECONDS)
+    expected = Counter((line, "handled") for line in lines)
+    assert inbox(held) == expected, f"a message is missing, stored twice or not handled: {held}"
+    shown = (await load.client.phone(channel, user)).texts
+    asked = [f"eco: {m['text']}" for m in held["messages"] if m["direction"] == "in"]
+    answered = [reply for reply in asked if reply in shown]
+    assert shown == answered, f"twice, unasked or in disorder: {shown}, asked for {asked}"
+    left = len(asked) - len(answered)
+    assert not left or held["attention"], f"{left} were not answered, and nobody was told: {_short(held)}"
+    return Counter({"answered": len(answered), "left to a person": left})
 
-        async def settled(key: str = key, user: str = user) -> Any:
-            held = await crm.call("omnicrm_conversation", p_key=key)
-            if held is None or {(m["direction"], m["status"]) for m in held["messages"]} & UNSETTLED:
-                return None
-            return held if sum(m["direction"] == "in" for m in held["messages"]) >= len(load.lines(user)) else None
 
-        held = await eventually(settled, within=SETTLING_SECONDS, every=0.1)
-        stored = Counter(m["text"] for m in held["messages"] if m["direction"] == "in")
-        assert stored == Counter(load.lines(user)), "a message is missing or stored twice"
-        fates = {(m["text"], m["status"], m["reason"]) for m in held["messages"] if m["direction"] == "in"}
-        assert {status for _, status, _ in fates} == {"handled"}, f"{sorted(fates)}: {held}"
-        replies = Counter((await load.client.phone(channel, user)).texts)
-        for line in load.lines(user):
-            answers = replies.pop(f"eco: {line}", 0)
-            assert answers <= 1, f"{line} was answered {answers} times"
-            if answers == 0:
-                assert held["attention"], f"{line} was not answered, and nobody was told: {held}"
-            counted["answered" if answers else "left to a person"] += 1
-        assert not replies, f"replies that nobody asked for: {replies}"
-    return counted
+def _short(held: Json) -> list[tuple[Any, ...]]:
+    return [(m["direction"], m["text"], m["status"], m["reason"]) for m in held["messages"]]

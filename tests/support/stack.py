@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+from connectors.message import Address
 from omnicrm.processes import Processes, answers, die_with_parent, free_ports, until
 from simulator.config import ENVIRONMENT, Config
 from tests.support.eventually import eventually
@@ -22,6 +24,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
 WEBHOOK = "/api/webhooks/meta"
 KEYS = Config(webhook="")
+
+
+def address_of(channel: str, user: str) -> Address:
+    """A customer of the simulated shop, as the CRM knows them."""
+    if channel == "instagram":
+        return Address(channel="IG", account=KEYS.ig_id, user=user)
+    return Address(channel="FB", account=KEYS.page_id, user=user)
 
 
 def bot_environment(database_url: str, simulator: str, **more: str) -> dict[str, str]:
@@ -62,7 +71,7 @@ class Nursery:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"port": port, "environment": environment}) + "\n")
         self._process.stdin.flush()
-        return StandinBot(int(self._process.stdout.readline()), f"http://127.0.0.1:{port}/")
+        return StandinBot(int(self._process.stdout.readline()), port)
 
     def close(self) -> None:
         """End it, and every bot with it."""
@@ -73,9 +82,9 @@ class Nursery:
 class StandinBot:
     """One forked bot."""
 
-    def __init__(self, pid: int, address: str) -> None:
+    def __init__(self, pid: int, port: int) -> None:
         self._process = psutil.Process(pid)
-        self._address = address
+        self._port = port
 
     def alive(self) -> bool:
         """Whether it still runs."""
@@ -84,10 +93,26 @@ class StandinBot:
     async def ready(self) -> None:
         """Wait until it answers, or is dead already."""
 
-        async def answered() -> bool:
-            return not self.alive() or await answers(self._address)
+        async def listens() -> bool:
+            if not self.alive():
+                return True
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            except OSError:
+                return False
+            writer.close()
+            return True
 
-        await eventually(answered, within=START_SECONDS)
+        # It listens once everything before the server's start is done.
+        await eventually(listens, within=START_SECONDS, every=0.02)
+
+    async def dead(self, within: float = 30.0) -> None:
+        """Wait until it has died."""
+
+        async def gone() -> bool:
+            return not self.alive()
+
+        await eventually(gone, within=within, every=0.02)
 
     def kill(self) -> None:
         """End it as the kernel does when memory is short."""
@@ -105,7 +130,5 @@ def simulated(logs: Path) -> Iterator[tuple[str, int]]:
         command += ["--webhook", f"http://127.0.0.1:{bot_port}{WEBHOOK}"]
         child = processes.start("simulator", command, environment, PROJECT)
         address = f"http://127.0.0.1:{simulator_port}"
-        import asyncio
-
         asyncio.run(until(functools.partial(answers, address + "/sim/settings"), child, START_SECONDS))
         yield address, bot_port

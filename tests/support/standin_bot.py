@@ -1,7 +1,7 @@
 """The whole bot but for Rasa, in processes that start at once.
 
 Webhook, database, worker and sender are the real ones. The dialogue repeats each line that the customer wrote, so that a test
-can count for every message whether it was answered.
+can count for every message whether it was answered; its state counts the turns of every bot.
 
 ``python -m tests.support.standin_bot`` loads everything, then reads one JSON object per line: {"port", "environment"}. For
 each it forks a bot and writes its process id.
@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sys
+from collections import Counter
 from typing import Any
 
 from sanic import Sanic, response
@@ -25,23 +26,28 @@ from connectors.webhook import take_webhook
 from crm.connect import open_crm
 from omnicrm.processes import die_with_parent
 from omnicrm.settings import Settings
-from tests.support.crash import Death, MortalCrm, MortalPlatform
+from tests.support.crash import PAUSE_VARIABLE, Death, MortalCrm, MortalPlatform
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.runtime import Runtime, http_client
 
 
-class Echoing:
-    """Answers every line with ``eco: <line>`` and counts the turns in the dialogue state."""
+# Seconds that a turn takes. A real one waits for the action server: others get their turn meanwhile.
+THINKING_VARIABLE = "OMNICRM_TEST_THINKING"
 
-    def __init__(self, death: Death) -> None:
+
+class Echoing:
+    """Answers every line with ``eco: <line>``. The dialogue state is {"turns": {"<process id>": count}}."""
+
+    def __init__(self, death: Death, thinking: float) -> None:
         self._death = death
+        self._thinking = thinking
 
     async def run(self, work: Claimed, turn: TurnInput, channel_name: str) -> TurnResult:
         """Repeat what was said."""
         self._death.passing("before dialogue")
-        turns = ((work.dialogue or {}).get("turns") or 0) + 1
-        # A real turn waits for the action server: others get their turn meanwhile.
-        await asyncio.sleep(0.005)
+        turns = Counter((work.dialogue or {}).get("turns") or {})
+        turns[str(os.getpid())] += 1
+        await asyncio.sleep(self._thinking)
         self._death.passing("after dialogue")
         replies = tuple(Outgoing(text=f"eco: {line}") for line in turn.text.splitlines())
         return TurnResult(dialogue={"turns": turns}, replies=replies)
@@ -64,8 +70,9 @@ def serve(port: int) -> None:
     async def start(app: Sanic, _loop: Any) -> None:
         http = http_client(settings)
         platforms.extend(MortalPlatform(build(name, settings, http), death) for name in PLATFORMS)
-        app.ctx.omnicrm = Runtime(settings, MortalCrm(await open_crm(settings), death), platforms)
-        app.ctx.omnicrm.start(Echoing(death))
+        pause = float(os.environ.get(PAUSE_VARIABLE, "60"))
+        app.ctx.omnicrm = Runtime(settings, MortalCrm(await open_crm(settings), death, pause), platforms)
+        app.ctx.omnicrm.start(Echoing(death, float(os.environ.get(THINKING_VARIABLE, "0.005"))))
 
     @app.before_server_stop
     async def stop(app: Sanic, _loop: Any) -> None:
