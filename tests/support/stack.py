@@ -85,6 +85,7 @@ class StandinBot:
     def __init__(self, pid: int, port: int) -> None:
         self._process = psutil.Process(pid)
         self._port = port
+        self.webhook = f"http://127.0.0.1:{port}{WEBHOOK}"
 
     def alive(self) -> bool:
         """Whether it still runs."""
@@ -118,6 +119,7 @@ class StandinBot:
         """End it as the kernel does when memory is short."""
         if self.alive():
             self._process.send_signal(signal.SIGKILL)
+            psutil.wait_procs([self._process], timeout=5)  # its port is free now
 
 
 @contextmanager

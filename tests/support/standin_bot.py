@@ -30,7 +30,6 @@ from tests.support.crash import PAUSE_VARIABLE, Death, MortalCrm, MortalPlatform
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.runtime import Runtime, http_client
 
-
 # Seconds that a turn takes. A real one waits for the action server: others get their turn meanwhile.
 THINKING_VARIABLE = "OMNICRM_TEST_THINKING"
 
