@@ -7,21 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.crash import VARIABLE
+from tests.support.crash import STEPS, VARIABLE
 from tests.support.load import Load, recount
 from tests.support.scene import Scene
-
-# Every step of the way, in order. "after omnicrm_receive" is after its commit and before the 200.
-WAY = (
-    "omnicrm_receive",
-    "omnicrm_claim",
-    "dialogue",
-    "omnicrm_commit_turn",
-    "omnicrm_next_send",
-    "send",
-    "omnicrm_settle_send",
-)
-STEPS = [f"{when} {what}" for what in WAY for when in ("before", "after")]
 
 
 @pytest.mark.parametrize("echoes", ["before", "after"])

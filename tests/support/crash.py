@@ -16,6 +16,17 @@ from connectors.platform import Answer, Finding, Platform, Profile, Request
 from crm.port import WORK_CHANNEL, Crm
 
 VARIABLE = "OMNICRM_TEST_DIE_AT"
+# Every step of the way, in order. "after omnicrm_receive" is after its commit and before the 200.
+WAY = (
+    "omnicrm_receive",
+    "omnicrm_claim",
+    "dialogue",
+    "omnicrm_commit_turn",
+    "omnicrm_next_send",
+    "send",
+    "omnicrm_settle_send",
+)
+STEPS = [f"{when} {what}" for what in WAY for when in ("before", "after")]
 # Seconds that an account rests after trouble with its token; a test does not wait for the minute of a shop.
 PAUSE_VARIABLE = "OMNICRM_TEST_PAUSE"
 
