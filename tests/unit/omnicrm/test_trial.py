@@ -52,6 +52,6 @@ def test_the_trials_endpoints_differ_from_the_projects_only_in_the_action_server
 
     ours = yaml.safe_load((PROJECT / "endpoints.yml").read_text(encoding="utf-8"))
     trial = yaml.safe_load(endpoints(PROJECT, "http://127.0.0.1:1234"))
-    assert trial.pop("action_endpoint") == {"url": "http://127.0.0.1:1234/webhook"}
-    assert ours.pop("action_endpoint") == {"url": "http://localhost:5055/webhook"}
+    assert trial["action_endpoint"].pop("url") == "http://127.0.0.1:1234/webhook"
+    assert ours["action_endpoint"].pop("url") == "http://localhost:5055/webhook"
     assert trial == ours
