@@ -23,8 +23,8 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 
-# Longer than any rule, story or Memoization's max_history: a property test compares with the full tracker.
-MAX_TURNS = 6
+# More than any rule or Memoization's max_history looks back to: tests compare with whole conversations and with the rules.
+MAX_TURNS = 3
 MAX_REPLY_TEXT = 1000
 
 

@@ -93,6 +93,21 @@ def test_the_policies_decide_the_same_on_the_bounded_state(agent: Agent, seed: i
     assert late <= early * 1.5, f"the state grew from {early} to {late} bytes"
 
 
+def test_no_rule_is_longer_than_the_state(agent: Agent) -> None:
+    assert agent.processor is not None
+    policies = [
+        getattr(node, "_component", None)
+        for node in InlineGraphRunner.from_runner(agent.processor.graph_runner)._nodes.values()
+    ]
+    (rules,) = [policy for policy in policies if type(policy).__name__ == "RulePolicy"]
+    keys = [key for kind in ("rules", "rules_for_loop_unhappy_path") for key in rules.lookup[kind]]
+    turns = [
+        sum(state.get("prev_action", {}).get("action_name") == "action_listen" for state in json.loads(key)) for key in keys
+    ]
+    assert keys
+    assert max(turns) <= documents.MAX_TURNS
+
+
 def test_the_inline_runner_gives_what_rasas_runner_gives(agent: Agent, model_file: Any) -> None:
     from rasa.core.agent import Agent as RasaAgent
     from rasa.core.channels.channel import UserMessage
