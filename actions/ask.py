@@ -46,9 +46,9 @@ class _Asks(ShopAction):
         if answer.text is not None:
             dispatcher.utter_message(text=answer.text)
         elif answer.way == "clarify":
-            say(dispatcher, domain, "utter_aclara")
+            say(dispatcher, "utter_aclara")
         else:
-            say(dispatcher, domain, "utter_no_se")
+            say(dispatcher, "utter_no_se")
             hand_over(dispatcher, "el bot no supo responder")
 
 
@@ -78,7 +78,7 @@ class ActionConocimiento(_Asks):
         topic = TOPIC_OF_INTENT.get(intent_of(tracker), "")
         products, unknown = _products_meant(tracker, knowledge, topic)
         if unknown:
-            say(dispatcher, domain, "utter_producto_desconocido")
+            say(dispatcher, "utter_producto_desconocido")
             return [] if in_form(tracker) else [SlotSet("producto", None)]
         answer = _about_products(knowledge, topic, products) if products else _about_shop(knowledge, topic, text_of(tracker))
         if not answer:

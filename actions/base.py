@@ -19,30 +19,9 @@ Events = list[dict[str, Any]]
 
 FORM = "pedido_form"
 
-# Said when the designer's response of that name is missing: an empty reply would be silence.
-_SPARE_TEXTS = {
-    "utter_tropiezo": "Se me complicó algo de mi lado, una disculpa. Ya avisé a una persona del equipo para que te ayude.",
-    "utter_no_se": "Eso no lo sé con certeza. Te paso con una persona del equipo.",
-    "utter_pasando_con_humano": "Te paso con una persona del equipo; te contesta por aquí.",
-    "utter_baja_confirmada": "Listo, ya no te escribiremos. Si quieres volver, escribe ALTA.",
-    "utter_alta_confirmada": "Listo, ya puedes recibir nuestras respuestas. Para dejar de recibirlas, escribe BAJA.",
-    "utter_pedido_registrado": "Anoté tu pedido: {cantidad} × {producto}. Una persona del equipo te lo confirma.",
-    "utter_datos_guardados": "¡Gracias! Ya guardé tus datos.",
-    "utter_cantidad_invalida": "No entendí la cantidad. Escríbela con número, por favor, por ejemplo: 2.",
-    "utter_producto_desconocido": "Ese producto no lo encuentro. ¿Me lo escribes de otra forma?",
-    "utter_datos_invalidos": "No alcancé a leer tus datos. Escríbelos así, por favor: Ana López, 55 1234 5678, ana@correo.com",
-    "utter_aclara": "¿Me lo escribes con otras palabras, por favor? Así te ayudo mejor.",
-    "utter_uno_por_uno": "Vamos de uno en uno. ¿Cuál anoto?",
-}
-
-
-def say(dispatcher: CollectingDispatcher, domain: DomainDict, response: str, **slots: Any) -> None:
-    """Say a response of the domain; where the domain lacks it, our own words."""
-    quick_replies = slots.pop("quick_replies", [])
-    if response in (domain.get("responses") or {}):
-        dispatcher.utter_message(response=response, quick_replies=quick_replies, **slots)
-    else:
-        dispatcher.utter_message(text=_SPARE_TEXTS[response].format(**slots), quick_replies=quick_replies)
+def say(dispatcher: CollectingDispatcher, response: str, **slots: Any) -> None:
+    """Say a response of the domain; a test proves that each name that actions use is there."""
+    dispatcher.utter_message(response=response, **slots)
 
 
 def text_of(tracker: Tracker) -> str:
@@ -90,7 +69,7 @@ class ShopAction(Action, ABC):
             logger.error("%s failed: %s", self.name(), type(error).__name__, extra={"action": "action_failed"})
             logger.debug("%s failed", self.name(), exc_info=True)
             draft, events = CollectingDispatcher(), []
-            say(draft, domain, "utter_tropiezo")
+            say(draft, "utter_tropiezo")
             hand_over(draft, "el bot no pudo contestar")
         dispatcher.messages.extend(draft.messages)
         return events

@@ -24,10 +24,10 @@ class ActionGuardarDatos(ShopAction):
         """State what is valid; with nothing valid, ask again."""
         contact = contact_of(tracker)
         if not contact:
-            say(dispatcher, domain, "utter_datos_invalidos")
+            say(dispatcher, "utter_datos_invalidos")
             return []
         save_contact(dispatcher, contact)
-        say(dispatcher, domain, "utter_datos_guardados")
+        say(dispatcher, "utter_datos_guardados")
         return [SlotSet("cliente_nombre", contact["name"])] if "name" in contact else []
 
 

@@ -55,10 +55,10 @@ class ValidatePedidoForm(FormValidationAction):
             return {"producto": typed[:80] or None}
         found = knowledge.find_products(typed)
         if not found:
-            say(dispatcher, domain, "utter_producto_desconocido")
+            say(dispatcher, "utter_producto_desconocido")
             return {"producto": None}
         if len(found) > 1:
-            say(dispatcher, domain, "utter_uno_por_uno", quick_replies=_choices(found))
+            say(dispatcher, "utter_uno_por_uno", quick_replies=_choices(found))
             return {"producto": None}
         product = found[0]
         if product.availability == "no":
@@ -83,7 +83,7 @@ class ValidatePedidoForm(FormValidationAction):
         ignored = [name for product in self.services.knowledge().products for name in product.names]
         quantity = parse_quantity(" ".join(map(str, value)) if isinstance(value, list) else value, ignore=ignored)
         if quantity is None:
-            say(dispatcher, domain, "utter_cantidad_invalida")
+            say(dispatcher, "utter_cantidad_invalida")
         return {"cantidad": quantity}
 
 
@@ -101,7 +101,7 @@ class ActionRegistrarPedido(ShopAction):
             # The form lets nothing else through: getting here is our fault, and a person must look.
             raise ValueError("the order has no product or no quantity")
         place_order(dispatcher, str(product), quantity)
-        say(dispatcher, domain, "utter_pedido_registrado", producto=str(product), cantidad=quantity)
+        say(dispatcher, "utter_pedido_registrado", producto=str(product), cantidad=quantity)
         return forgotten_order()
 
 

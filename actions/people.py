@@ -30,7 +30,7 @@ class ActionPasarConHumano(ShopAction):
         """Tell the customer, and the staff why."""
         intent = intent_of(tracker)
         reason = HANDOVER_REASONS.get(intent, HANDOVER_REASONS["hablar_con_humano"])
-        say(dispatcher, domain, "utter_pasando_con_humano")
+        say(dispatcher, "utter_pasando_con_humano")
         hand_over(dispatcher, reason)
         if intent == "reportar_problema":
             need_attention(dispatcher, "complaint", reason)
@@ -47,7 +47,7 @@ class ActionBaja(ShopAction):
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Confirm it this once."""
         opt_out(dispatcher)
-        say(dispatcher, domain, "utter_baja_confirmada")
+        say(dispatcher, "utter_baja_confirmada")
         return []
 
 
@@ -61,5 +61,5 @@ class ActionAlta(ShopAction):
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Confirm it."""
         opt_in(dispatcher)
-        say(dispatcher, domain, "utter_alta_confirmada")
+        say(dispatcher, "utter_alta_confirmada")
         return []

@@ -10,7 +10,7 @@ from rasa.exceptions import ActionLimitReached
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from connectors.message import Outgoing
-from turns.action_server import ActionServer, failed_actions
+from turns.action_server import ActionServer, check_answers_once_built, failed_actions
 from turns.graph_runner import InlineGraphRunner
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.replies import ReplyCollector
@@ -36,6 +36,7 @@ class RasaDialogue:
         self._processor.graph_runner = InlineGraphRunner.from_runner(self._processor.graph_runner)
         if agent.action_endpoint is not None:
             self._processor.action_endpoint = ActionServer(agent.action_endpoint, action_timeout)
+            check_answers_once_built()
 
     async def run(self, work: Claimed, turn: TurnInput, channel_name: str) -> TurnResult:
         """Parse, predict, act; collect what would be said. Failures of actions end in an apology and a person."""

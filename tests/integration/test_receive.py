@@ -99,7 +99,8 @@ async def test_a_conversation_from_before_is_taken_up(crm: Crm, settings: Settin
     async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as database:
         await database.execute(
             "with c as (insert into public.clients (name) values ('Beto') returning id) "
-            "insert into public.conversations (client_id, channel, handle, platform_user_id) select id, 'IG', 'beto', %s from c",
+            "insert into public.conversations (client_id, channel, handle, platform_user_id) "
+            "select id, 'IG', 'beto', %s from c",
             [CUSTOMER.user],
         )
     await receive(crm, inbound())

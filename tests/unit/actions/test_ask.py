@@ -138,11 +138,6 @@ async def test_a_fault_of_ours_apologises_and_hands_over(services, action):
     assert outcome.events == []
 
 
-async def test_a_missing_response_is_never_silence(services):
-    outcome = await run(ActionAra(services), make_tracker("quién ganó el partido", "fuera_de_tema"), {})
-    assert "persona" in outcome.said[0]
-
-
 def test_the_history_holds_the_lines_before_the_question():
     events = [
         {"event": "session_started"},
