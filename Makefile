@@ -12,6 +12,8 @@ export TF_CPP_MIN_LOG_LEVEL := 2
 export PYTHONUNBUFFERED := 1
 # An environment that is active in the shell must not mix with ours.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+# Compiling TensorFlow anew at each start would double it.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run test check lint types validate train stories pytest npm bench soak clean
 
