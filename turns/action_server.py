@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -15,27 +17,36 @@ from rasa.utils.endpoints import ClientResponseError, EndpointConfig
 
 logger = logging.getLogger(__name__)
 
-# Names of the actions that failed in the turn under way; set by the dialogue before it runs one.
-failed_actions: ContextVar[list[str]] = ContextVar("failed_actions")
+
+@dataclass(frozen=True, slots=True)
+class TurnCalls:
+    """The action calls of one turn: when the time for all of them is over (monotonic clock), and the actions that failed."""
+
+    deadline: float
+    failed: list[str] = field(default_factory=list)
+
+
+# Of the turn under way; set by the dialogue before it runs one.
+turn_calls: ContextVar[TurnCalls] = ContextVar("turn_calls")
 
 
 class ActionServer(EndpointConfig):
     """An action endpoint that gives up in time and remembers failures. Everything else is Rasa's."""
 
-    def __init__(self, endpoint: EndpointConfig, timeout: float) -> None:
+    def __init__(self, endpoint: EndpointConfig) -> None:
         super().__init__(
             endpoint.url, endpoint.params, endpoint.headers, endpoint.basic_auth, endpoint.token, endpoint.token_name,
             endpoint.cafile, **endpoint.kwargs,
         )
-        self._timeout = timeout
 
     async def request(self, *args: Any, **kwargs: Any) -> Any:
         """Run one action. A failed session start falls back to Rasa's own, so that the conversation goes on."""
-        kwargs["timeout"] = self._timeout
+        calls = turn_calls.get()
         call = kwargs.get("json") or {}
         action = str(call.get("next_action"))
         try:
-            answer = await super().request(*args, **kwargs)
+            # The limit is the turn's: of a server that hangs, each action would take all of it, and the customer waits.
+            answer = await asyncio.wait_for(super().request(*args, **kwargs), max(0.0, calls.deadline - time.monotonic()))
             if not isinstance(answer, dict):
                 raise ValueError("the action server's answer is not a JSON object")
             return answer
@@ -43,16 +54,11 @@ class ActionServer(EndpointConfig):
             # 400 is how the SDK says that an action refused to run: Rasa knows what to do with it.
             if isinstance(error, ClientResponseError) and error.status == 400:
                 raise
-            self._note(action, error)
+            logger.warning("action failed action=%s error=%s", action, type(error).__name__)
             if action == ACTION_SESSION_START_NAME:
                 return _plain_session_start(call)
+            calls.failed.append(action)
             raise
-
-    @staticmethod
-    def _note(action: str, error: Exception) -> None:
-        logger.warning("action failed action=%s error=%s", action, type(error).__name__)
-        if action != ACTION_SESSION_START_NAME:
-            failed_actions.get([]).append(action)
 
 
 def check_answers_once_built() -> None:

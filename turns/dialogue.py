@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import UserMessage
@@ -10,7 +11,7 @@ from rasa.exceptions import ActionLimitReached
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from connectors.message import Outgoing
-from turns.action_server import ActionServer, check_answers_once_built, failed_actions
+from turns.action_server import ActionServer, TurnCalls, check_answers_once_built, turn_calls
 from turns.graph_runner import InlineGraphRunner
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.replies import ReplyCollector
@@ -30,12 +31,14 @@ class RasaDialogue:
     """Runs turns on a loaded agent, in this process."""
 
     def __init__(self, agent: Agent, action_timeout: float) -> None:
+        """``action_timeout``: seconds that all actions of one turn may take together."""
         if agent.processor is None:
             raise ValueError("the agent has no model loaded")
+        self._action_timeout = action_timeout
         self._processor = agent.processor
         self._processor.graph_runner = InlineGraphRunner.from_runner(self._processor.graph_runner)
         if agent.action_endpoint is not None:
-            self._processor.action_endpoint = ActionServer(agent.action_endpoint, action_timeout)
+            self._processor.action_endpoint = ActionServer(agent.action_endpoint)
             check_answers_once_built()
 
     async def run(self, work: Claimed, turn: TurnInput, channel_name: str) -> TurnResult:
@@ -45,8 +48,8 @@ class RasaDialogue:
             turn.text, collector, work.key, input_channel=channel_name, message_id=str(turn.message_ids[-1]),
             metadata=turn.metadata,
         )
-        failures: list[str] = []
-        token = failed_actions.set(failures)
+        calls = TurnCalls(time.monotonic() + self._action_timeout)
+        token = turn_calls.set(calls)
         try:
             with dialogue_state(work.dialogue):
                 message.parse_data = await self._processor.parse_message(message)
@@ -54,11 +57,11 @@ class RasaDialogue:
                     return TurnResult(dialogue=work.dialogue, silent="opted_out")
                 tracker = await self._processor.log_message(message, should_save_tracker=False)
                 tracker = await self._processor.run_action_extract_slots(collector, tracker)
-                finished = await self._act(tracker, collector, failures)
+                finished = await self._act(tracker, collector, calls.failed)
         finally:
-            failed_actions.reset(token)
+            turn_calls.reset(token)
         if not finished or not collector.replies:
-            logger.warning("turn without an answer action=stumble thread=%s failed=%s", work.thread, ",".join(failures))
+            logger.warning("turn without an answer action=stumble thread=%s failed=%s", work.thread, ",".join(calls.failed))
             return self.stumbled(work)
         document = dump(tracker, self._processor.domain)
         return TurnResult(dialogue=document, replies=tuple(collector.replies), effects=tuple(collector.effects))
