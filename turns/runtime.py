@@ -89,6 +89,8 @@ class Runtime:
 
 def http_client(settings: Settings) -> httpx.AsyncClient:
     """The one connection pool to platforms: quick to give up connecting, no redirects (a token must not follow one)."""
+    # httpx logs every address at INFO, and with it the proof that Meta wants of each call.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     timeout = httpx.Timeout(settings.send_timeout_seconds, connect=3.0)
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=50)
     return httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False)
