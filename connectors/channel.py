@@ -20,6 +20,7 @@ from connectors.platform import Platform
 from connectors.registry import build
 from connectors.webhook import take_webhook
 from crm.connect import open_crm
+from crm.port import Crm
 from omnicrm.settings import Settings, SettingsError
 from turns.dialogue import RasaDialogue
 from turns.runtime import Runtime, http_client
@@ -36,7 +37,7 @@ class PlatformInput(InputChannel):
     platform_name: ClassVar[str]
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         # Connections are made when the server runs; until then the platform only verifies and parses.
         self._http: httpx.AsyncClient = http_client(settings)
         self.platform: Platform = build(self.platform_name, settings, self._http)
@@ -72,20 +73,24 @@ class PlatformInput(InputChannel):
             blueprint.add_route(webhook, "/", methods=self.platform.webhook_methods)
         if not channels:
             # Called as decorators: given a partial or a method directly, Sanic 21.12 drops it without a word.
-            blueprint.listener("before_server_start")(partial(_open, self._settings, channels))
-            blueprint.listener("after_server_start")(partial(_work, self._settings))
+            blueprint.listener("before_server_start")(partial(_open, self, channels))
+            blueprint.listener("after_server_start")(partial(_work, self.settings))
             blueprint.listener("before_server_stop")(_stop)
         channels.append(self)
         return blueprint
+
+    async def open_crm(self) -> Crm:
+        """Open the database that the settings name."""
+        return await open_crm(self.settings)
 
     async def close(self) -> None:
         """Close the connections to the platform."""
         await self._http.aclose()
 
 
-async def _open(settings: Settings, channels: Sequence[PlatformInput], app: Sanic, _loop: Any) -> None:
+async def _open(first: PlatformInput, channels: Sequence[PlatformInput], app: Sanic, _loop: Any) -> None:
     app.config.REQUEST_MAX_SIZE = max(channel.platform.max_body for channel in channels)
-    app.ctx.omnicrm = Runtime(settings, await open_crm(settings), [channel.platform for channel in channels])
+    app.ctx.omnicrm = Runtime(first.settings, await first.open_crm(), [channel.platform for channel in channels])
     app.ctx.omnicrm_channels = channels
 
 
