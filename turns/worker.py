@@ -55,10 +55,12 @@ class Worker:
         """Claim and work until ``stop``. Survives an absent database: what is committed waits there."""
         while not self._stopping:
             self._wake.clear()
-            claimed = await self._claim()
+            wanted = self._free()
+            claimed = await self._claim(wanted)
             for work in claimed:
                 self._spawn(self._work(work))
-            if not claimed or self._free() == 0:
+            # Fewer than wanted: nothing else is due, and whatever comes wakes us.
+            if len(claimed) < wanted or self._free() == 0:
                 await self._wait()
 
     async def stop(self) -> None:
@@ -77,15 +79,17 @@ class Worker:
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
+        was_busy = self._free() == 0
         self._tasks.discard(task)
-        self._wake.set()
+        if was_busy:
+            self._wake.set()
 
-    async def _claim(self) -> list[Claimed]:
-        if self._free() == 0:
+    async def _claim(self, wanted: int) -> list[Claimed]:
+        if wanted == 0:
             return []
         try:
             answer = await self._crm.call(
-                "omnicrm_claim", p_worker=self._name, p_accounts=list(self._platforms), p_limit=self._free(),
+                "omnicrm_claim", p_worker=self._name, p_accounts=list(self._platforms), p_limit=wanted,
                 p_lease_seconds=self._lease_seconds,
             )
         except CrmError as error:
@@ -110,7 +114,7 @@ class Worker:
             if work.inbound:
                 await self._turn(work)
             due = await self._sender.deliver(work)
-            if due is not None and due <= 0:
+            if due is not None:
                 self._wake.set()
         except CrmError as error:
             # The lease ends by itself; whoever gets the conversation then goes on from what is committed.
