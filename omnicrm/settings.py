@@ -123,7 +123,8 @@ class Settings:
     send_timeout_seconds: float = _setting(
         10.0, "How long a platform may take to answer a send", _number(0.1, 60), example="10"
     )
-    action_timeout_seconds: float = _setting(25.0, "How long all actions of one turn may take together", _number(0.1, 60), example="25")
+    action_timeout_seconds: float = _setting(25.0, "How long all actions of one turn may take together", _number(0.1, 60),
+                                             example="25")
     log_level: str = _setting(
         "INFO", "DEBUG, INFO, WARNING or ERROR", lambda v: _one_of(v, "DEBUG", "INFO", "WARNING", "ERROR"), example="INFO"
     )
