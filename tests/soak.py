@@ -73,11 +73,11 @@ class Soak:
 
     @staticmethod
     async def _bury(*victims: StandinBot) -> None:
-        deadline = time.monotonic() + VICTIM_SECONDS
-        while any(victim.alive() for victim in victims) and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        deaths = asyncio.gather(*(victim.dead(within=2 * VICTIM_SECONDS) for victim in victims))
+        await asyncio.wait({deaths}, timeout=VICTIM_SECONDS)
         for victim in victims:
             victim.kill()
+        await deaths
 
     async def recount_all(self) -> Counter[str]:
         """Every round again, as the database and the phones show it now."""

@@ -1,15 +1,22 @@
-"""One simulator and one loaded stand-in bot for all fault tests; a database and customers of its own for each."""
+"""One simulator and one loaded stand-in bot for all fault tests, with a database and customers of its own for each.
+
+The real bot, with its action server and a simulator of its own, is one for all that need it; they bring their own customers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from crm.connect import open_crm
 from crm.port import Crm
+from omnicrm.settings import Settings
 from simulator.client import SimulatorClient
-from tests.support.postgres import Database
+from tests.support.customer import Customer
+from tests.support.postgres import Database, PostgresServer
+from tests.support.real_bot import RealBot, real_bot
 from tests.support.scene import Scene
 from tests.support.stack import Nursery, simulated
 
@@ -55,3 +62,59 @@ async def scene(
     made = Scene(simulator, *simulator_and_port, database, crm, nursery)
     yield made
     made.close()
+
+
+# --- the real bot ----------------------------------------------------------------------------------------------------------
+
+ACTION_SECONDS = 3.0
+ARA_SECONDS = 0.8
+ARA_KEY = "sk-key-of-the-fault-tests"
+
+
+@pytest.fixture(scope="session")
+def real_database(postgres_server: PostgresServer, template: Database) -> Database:
+    """The database that the real bot lives on."""
+    return postgres_server.create_database(template)
+
+
+@pytest.fixture(scope="session")
+def real(real_database: Database, fault_logs: Path) -> Iterator[RealBot]:
+    """Rasa, the action server with a language model, and the simulator; all of little patience."""
+    with real_bot(
+        real_database.url,
+        fault_logs / "real",
+        ACTION_TIMEOUT_SECONDS=str(ACTION_SECONDS),
+        ARA_API_KEY=ARA_KEY,
+        ARA_BASE_URL="{simulator}/llm/v1",
+        ARA_TIMEOUT_SECONDS=str(ARA_SECONDS),
+        LEASE_SECONDS="8",
+        POLL_SECONDS="0.2",
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+async def real_simulator(real: RealBot) -> AsyncIterator[SimulatorClient]:
+    """The real bot's simulator, as new."""
+    async with SimulatorClient(real.simulator) as client:
+        await client.reset()
+        await client.settings(retries=RETRIES)
+        yield client
+
+
+@pytest.fixture
+async def real_crm(real_database: Database) -> AsyncIterator[Crm]:
+    """The real bot's database."""
+    opened = await open_crm(Settings(database_url=real_database.url))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def new_customer(real_simulator: SimulatorClient, real_crm: Crm) -> Callable[..., Customer]:
+    """Makes customers of the real bot: ``new_customer("messenger")``."""
+
+    def make(channel: str = "instagram") -> Customer:
+        return Customer.new(real_simulator, real_crm, channel)
+
+    return make

@@ -7,7 +7,7 @@ import functools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omnicrm import model
@@ -29,6 +29,7 @@ class RealBot:
     simulator: str
     actions: str
     bot: str
+    children: dict[str, Child] = field(default_factory=dict)
 
     def start_simulator(self) -> Child:
         """Start the simulator."""
@@ -39,23 +40,28 @@ class RealBot:
         """Start the action server."""
         return self._start("actions", ["rasa", "run", "actions", "-p", _port(self.actions)])
 
-    def start_bot(self, name: str = "bot", address: str = "", **more: str) -> Child:
-        """Start a bot; ``more`` goes into its environment."""
-        own = self.folder / "endpoints.yml"
-        own.write_text(endpoints(PROJECT, self.actions), encoding="utf-8")
+    def start_bot(
+        self, name: str = "bot", address: str = "", *, actions: str = "", credentials: str = "credentials.yml", **more: str
+    ) -> Child:
+        """Start a bot, by default with everybody's action server; ``more`` goes into its environment."""
+        own = self.folder / f"{name}-endpoints.yml"
+        own.write_text(endpoints(PROJECT, actions or self.actions), encoding="utf-8")
         command = ["rasa", "run", "-m", str(self.model_file), "-i", "127.0.0.1", "-p", _port(address or self.bot)]
-        return self._start(name, [*command, "--credentials", "credentials.yml", "--endpoints", str(own)], **more)
+        return self._start(name, [*command, "--credentials", credentials, "--endpoints", str(own)], **more)
 
     def _start(self, name: str, command: list[str], **more: str) -> Child:
-        return self.processes.start(name, [sys.executable, "-m", *command], {**self.environment, **more}, PROJECT)
+        environment = {**self.environment, **more}
+        self.children[name] = self.processes.start(name, [sys.executable, "-m", *command], environment, PROJECT)
+        return self.children[name]
 
 
 @contextmanager
 def real_bot(database_url: str, folder: Path, **settings: str) -> Iterator[RealBot]:
-    """Start all, wait until all answer; stop all afterwards."""
+    """Start all, wait until all answer; stop all afterwards. ``{simulator}`` in a setting stands for its address."""
     model_file = model.ensure(PROJECT, folder / "train.log", lambda line: None)
     simulator, actions, bot = (f"http://127.0.0.1:{port}" for port in free_ports(3))
-    environment = bot_environment(database_url, simulator, **settings)
+    filled = {name: value.format(simulator=simulator) for name, value in settings.items()}
+    environment = bot_environment(database_url, simulator, **filled)
     with Processes(folder) as processes:
         made = RealBot(processes, environment, folder, model_file, simulator, actions, bot)
         children = {

@@ -1,0 +1,129 @@
+"""The action server is dead, hangs, or dies in the middle: the customer gets an apology and a person, once and soon."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from omnicrm.processes import answers, until
+from simulator.client import SimulatorClient
+from tests.faults.conftest import ACTION_SECONDS
+from tests.support.customer import Customer, is_response
+from tests.support.eventually import eventually
+from tests.support.real_bot import START_SECONDS, RealBot
+from tests.support.scene import CHANNELS
+
+PRICE = "cuánto cuesta el extracto de árnica?"
+NewCustomer = Callable[..., Customer]
+
+
+def kill_actions(bot: RealBot) -> None:
+    """SIGKILL, to the whole group."""
+    process = bot.children["actions"].process
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+async def start_actions(bot: RealBot) -> None:
+    """Start it again, and wait until it answers."""
+    await until(functools.partial(answers, bot.actions + "/health"), bot.start_actions(), START_SECONDS)
+
+
+@pytest.fixture
+def hanging(real: RealBot) -> Iterator[None]:
+    """The action server takes connections and says nothing."""
+    group = real.children["actions"].process.pid
+    os.killpg(group, signal.SIGSTOP)
+    yield
+    os.killpg(group, signal.SIGCONT)
+
+
+@pytest.fixture
+async def back(real: RealBot) -> AsyncIterator[None]:
+    """Whatever the test does to the action server, the next one finds it alive."""
+    yield
+    if real.children["actions"].process.poll() is not None:
+        await start_actions(real)
+
+
+async def apologised_once(customer: Customer) -> None:
+    """The one reply is the apology, and a person is called."""
+    held = await customer.held()
+    (text,) = await customer.texts()
+    assert is_response("utter_tropiezo", text)
+    assert (held["owner"], held["owner_reason"]) == ("human", "el bot no pudo contestar")
+    assert held["attention"]
+    assert held["orders"] == []
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+async def test_an_action_server_that_hangs_is_waited_for_once_and_then_a_person_is_called(
+    channel: str, hanging: None, new_customer: NewCustomer
+) -> None:
+    customer = new_customer(channel)
+    began = time.monotonic()
+    await customer.asks(PRICE)
+    # Both the session's start and the answer hang in this turn: together they may cost the time of one.
+    assert time.monotonic() - began < 1.6 * ACTION_SECONDS
+    await apologised_once(customer)
+
+
+async def test_what_needs_no_action_is_answered_while_the_action_server_is_away(
+    real: RealBot, back: None, new_customer: NewCustomer
+) -> None:
+    kill_actions(real)
+    customer = new_customer()
+    (text,) = await customer.asks("hola")
+    assert is_response("utter_saludar", text)
+    assert (await customer.held())["owner"] == "bot"
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+async def test_a_dead_action_server_costs_an_apology_and_once_it_is_back_all_is_normal(
+    channel: str, real: RealBot, back: None, new_customer: NewCustomer
+) -> None:
+    kill_actions(real)
+    greeted, unlucky = new_customer(channel), new_customer(channel)
+    await greeted.asks("hola")
+    await unlucky.asks(PRICE)
+    await apologised_once(unlucky)
+    await start_actions(real)
+    (text,) = await greeted.asks(PRICE)
+    assert "$120" in text
+    (text,) = await new_customer(channel).asks(PRICE)
+    assert "$120" in text
+    assert await unlucky.asks("hola?") == [], "a person has been called: the bot is silent"
+
+
+async def test_an_action_server_killed_in_the_middle_of_an_action_costs_an_apology(
+    real: RealBot, back: None, new_customer: NewCustomer, real_simulator: SimulatorClient
+) -> None:
+    await real_simulator.model(fault="slow", seconds=0.7)
+    customer = new_customer("messenger")
+    await customer.says("quién va a ganar el mundial de fútbol")
+
+    async def asked() -> bool:
+        return bool(await real_simulator.model_requests())
+
+    await eventually(asked, every=0.02)
+    kill_actions(real)
+    await apologised_once(customer)
+    await start_actions(real)
+    (text,) = await new_customer("messenger").asks(PRICE)
+    assert "$120" in text
+
+
+async def test_many_customers_during_an_outage_each_get_one_apology(
+    real: RealBot, back: None, new_customer: NewCustomer
+) -> None:
+    kill_actions(real)
+    customers = [new_customer(CHANNELS[i % 2]) for i in range(10)]
+    await asyncio.gather(*(customer.says(PRICE) for customer in customers))
+    for customer in customers:
+        await apologised_once(customer)
