@@ -7,8 +7,6 @@ from crm.port import Crm
 from omnicrm.settings import Settings
 from tests.support.crash import Death, MortalCrm, MortalPlatform
 
-CREDENTIALS = "tests.support.mortal_channels.MortalInstagram:\ntests.support.mortal_channels.MortalMessenger:\n"
-
 # The process has one death, whichever channel meets it.
 _DEATH = Death.from_environment()
 

@@ -1,0 +1,103 @@
+"""The real bot, Rasa and all, killed under load: another one on the same database finishes what it had begun."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from omnicrm.processes import Child, answers, free_ports, until
+from tests.support.crash import VARIABLE
+from tests.support.customer import Customer, is_response
+from tests.support.eventually import eventually
+from tests.support.real_bot import START_SECONDS, RealBot
+from tests.support.scene import CHANNELS
+
+NewCustomer = Callable[..., Customer]
+CREDENTIALS = "tests.support.mortal_channels.MortalInstagram:\ntests.support.mortal_channels.MortalMessenger:\n"
+PRICE = "cuánto cuesta el extracto de árnica?"
+ORDER = "kiero 3 frascos d arnica xfa"
+# Where a process of the bot's own steps dies. A third one dies when it calls an action.
+STEPS = {"committed": "after omnicrm_commit_turn:2", "sent": "after send:2"}
+MOST_CUSTOMERS = 150
+
+
+def kill(child: Child) -> None:
+    """SIGKILL, to the whole group."""
+    os.killpg(child.process.pid, signal.SIGKILL)
+
+
+@asynccontextmanager
+async def deadly_action_server(kill_caller: Callable[[], None]) -> AsyncIterator[str]:
+    """An address whose caller dies as soon as it has asked for an action."""
+
+    async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        kill_caller()
+        writer.close()
+
+    server = await asyncio.start_server(asked, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
+async def victims(real: RealBot) -> AsyncIterator[dict[str, Child]]:
+    """Three more bots on the real one's database; each has a step at which it dies."""
+    credentials = real.folder / "mortal.yml"
+    credentials.write_text(CREDENTIALS)
+    started: dict[str, Child] = {}
+    addresses = [f"http://127.0.0.1:{port}" for port in free_ports(len(STEPS) + 1)]
+
+    def start(name: str, **options: str) -> None:
+        address = addresses[len(started)]
+        started[name] = real.start_bot(
+            f"bot-{name}", address, credentials=str(credentials), WORKER_CONCURRENCY="2", **options
+        )
+
+    async with deadly_action_server(lambda: kill(started["acting"])) as deadly:
+        for name, step in STEPS.items():
+            start(name, **{VARIABLE: step})
+        start("acting", actions=deadly)
+        for child, address in zip(started.values(), addresses, strict=True):
+            await until(functools.partial(answers, address), child, START_SECONDS)
+        yield started
+
+
+async def settle(customers: list[tuple[Customer, str]], counted: Counter[str]) -> None:
+    """Look at every customer once nothing is under way: what came of each message, in the CRM and on the phone."""
+    for customer, said in customers:
+        held = await customer.held(within=60)
+        ((status, text),) = [(m["status"], m["text"]) for m in held["messages"] if m["direction"] == "in"]
+        assert (status, text) == ("handled", said)
+        replies = await customer.texts()
+        expected = "utter_pedido_registrado" if said == ORDER else "$120"
+        assert len(replies) <= 1, f"answered more than once: {replies}"
+        assert all(is_response(expected, reply) or expected in reply for reply in replies)
+        assert replies or held["attention"], f"nobody was told that this was not answered: {held}"
+        orders = [{"product": "Árnica", "quantity": 3}] if said == ORDER else []
+        assert held["orders"] == orders, "an order is missing or was taken twice"
+        counted["answered" if replies else "left to a person"] += 1
+
+
+async def test_real_bots_killed_under_load_lose_nothing_and_repeat_nothing(real: RealBot, new_customer: NewCustomer) -> None:
+    customers: list[tuple[Customer, str]] = []
+    async with victims(real) as doomed:
+
+        async def all_dead() -> bool:
+            for said in (PRICE, ORDER):
+                customer = new_customer(CHANNELS[len(customers) % 2])
+                customers.append((customer, said))
+                await customer.says(said)
+            assert len(customers) < MOST_CUSTOMERS, "a bot did not come to its step"
+            return all(child.process.poll() is not None for child in doomed.values())
+
+        await eventually(all_dead, within=60, every=0.1)
+    assert {name: child.process.returncode for name, child in doomed.items()} == dict.fromkeys(doomed, -signal.SIGKILL)
+    counted = Counter[str]()
+    await settle(customers, counted)
+    assert counted["answered"] > len(customers) - 10
