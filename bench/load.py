@@ -35,6 +35,11 @@ def new_sender() -> str:
     return str(70_000_000_000_000_000 + next(_people))
 
 
+def new_senders(number: int) -> list[str]:
+    """Several of them."""
+    return [new_sender() for _ in range(number)]
+
+
 async def first_turns(assistant: Assistant, senders: int) -> list[float]:
     """One turn of each new sender, one after the other."""
     samples = []
@@ -68,31 +73,30 @@ async def conversations(assistant: Assistant, senders: int, windows: Mapping[int
     return dict(samples)
 
 
-async def crowd(assistant: Assistant, senders: int, turns: int) -> Throughput:
-    """New senders who all talk at once, each waiting for an answer before the next line."""
+async def crowd(assistant: Assistant, senders: Sequence[str], turns: int) -> Throughput:
+    """Senders who all talk at once, each waiting for an answer before the next line."""
 
-    async def talk() -> None:
-        sender = new_sender()
+    async def talk(sender: str) -> None:
         for turn in range(1, turns + 1):
             await assistant.turn(sender, _line(assistant, turn))
 
     started = time.perf_counter()
-    await asyncio.gather(*(talk() for _ in range(senders)))
-    return Throughput(senders * turns, time.perf_counter() - started)
+    await asyncio.gather(*(talk(sender) for sender in senders))
+    return Throughput(len(senders) * turns, time.perf_counter() - started)
 
 
 async def crowd_for(assistant: Assistant, senders: int, seconds: float) -> Throughput:
     """The same for a given time."""
     started = time.perf_counter()
 
-    async def talk() -> int:
-        sender, turn = new_sender(), 0
+    async def keep_talking(sender: str) -> int:
+        turn = 0
         while time.perf_counter() - started < seconds:
             turn += 1
             await assistant.turn(sender, _line(assistant, turn))
         return turn
 
-    turns = await asyncio.gather(*(talk() for _ in range(senders)))
+    turns = await asyncio.gather(*(keep_talking(sender) for sender in new_senders(senders)))
     return Throughput(sum(turns), time.perf_counter() - started)
 
 

@@ -33,6 +33,8 @@ class Talk:
     first: Sequence[float]
     windows: Mapping[int, Sequence[float]]
     crowd: Throughput
+    regulars: Throughput
+    """The same with customers who have been there for long."""
 
 
 @dataclass(kw_only=True)
@@ -86,15 +88,19 @@ def _turns(run: Run) -> list[Figure]:
 def _load(run: Run) -> list[Figure]:
     ours, stock, own = run.ours, run.stock, run.machinery
     webhooks = [seconds * MILLISECONDS for seconds in own.webhooks]
-    crowd = {"ours": ours.crowd.per_second, "stock": stock.crowd.per_second}
     return [
-        times_stock(5, name="turns at 20 concurrent", unit="turns/s", better="higher", **crowd),
+        _times("turns at 20 concurrent, new senders", ours.crowd, stock.crowd),
+        _times("turns at 20 concurrent, after 30 turns", ours.regulars, stock.regulars),
         Figure(name="webhook at full rate, p50", unit="ms", ours=percentile(webhooks, 50)),
         under(100, name="webhook at full rate, p99", unit="ms", ours=percentile(webhooks, 99)),
         Figure(name="webhooks flooded, committed", unit="events/s", ours=own.flood.per_second, better="higher"),
         Figure(name="replies meanwhile", unit="replies/s", ours=own.turns_in_flood, better="higher"),
         *(at_most(3, name=f"round trips, {kind}", unit="calls", ours=trips) for kind, trips in own.trips.items()),
     ]
+
+
+def _times(name: str, ours: Throughput, stock: Throughput) -> Figure:
+    return times_stock(5, name=name, unit="turns/s", better="higher", ours=ours.per_second, stock=stock.per_second)
 
 
 def _growth(talk: Talk) -> float:

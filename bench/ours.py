@@ -43,7 +43,7 @@ class Ours:
 
     # Three rules: utterances alone, though an action server is there.
     lines = ("hola", "¿eres un bot?", "adiós")
-    # One that runs a custom action, which searches the shop's knowledge in the database.
+    # One that runs a custom action, which answers from the shop's knowledge.
     question = "¿cuánto tarda el envío?"
 
     def __init__(self, session: aiohttp.ClientSession, address: str, sink: Sink, bot: Child, actions: Child) -> None:

@@ -35,5 +35,7 @@ QUICK = Plan(
 
 # The turns of one sender that are timed under the name of the middle one.
 WINDOWS = {5: range(4, 7), 60: range(58, 63), 200: range(198, 203)}
+# How many turns a regular customer has behind them.
+REGULAR = 30
 # What a customer takes to read, at least: without it the next line would meet the book-keeping of the last answer.
 PAUSE_SECONDS = 0.05

@@ -18,7 +18,7 @@ from bench.figures import Figure
 from bench.load import Assistant
 from bench.measured import Machinery, Run, Talk, Throughput
 from bench.ours import Ours
-from bench.plan import WINDOWS, Plan
+from bench.plan import REGULAR, WINDOWS, Plan
 from omnicrm.processes import Child
 from omnicrm.progress import step
 
@@ -114,9 +114,14 @@ async def _talk(
     windows = await load.conversations(assistant, plan.short_senders, {5: WINDOWS[5]})
     tell("turns 60 and 200")
     windows |= await load.conversations(assistant, plan.long_senders, {60: WINDOWS[60], 200: WINDOWS[200]})
+    senders = load.new_senders(plan.concurrent)
     tell(f"{plan.concurrent} at once")
-    crowd = await load.crowd(assistant, plan.concurrent, plan.turns_each)
-    return Talk(ready=ready, memory=server.resident(process), first=first, windows=windows, crowd=crowd)
+    crowd = await load.crowd(assistant, senders, plan.turns_each)
+    tell("on to turn 30")
+    await load.crowd(assistant, senders, REGULAR - plan.turns_each)
+    tell(f"{plan.concurrent} regulars at once")
+    regulars = await load.crowd(assistant, senders, plan.turns_each)
+    return Talk(ready=ready, memory=server.resident(process), first=first, windows=windows, crowd=crowd, regulars=regulars)
 
 
 async def _count(
@@ -159,7 +164,7 @@ async def _webhooks_at_full_rate(plan: Plan, assistant: Ours) -> list[float]:
 
 async def _flood(plan: Plan, assistant: Ours, db: Database) -> tuple[Throughput, float]:
     """Messages as fast as they are acknowledged, each of which is then found in the database. Raises ``Lost``."""
-    senders = [load.new_sender() for _ in range(FLOODING_SENDERS)]
+    senders = load.new_senders(FLOODING_SENDERS)
     stored, replies = await db.messages(), assistant.replies
     started = time.perf_counter()
 

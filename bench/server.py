@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -55,7 +54,7 @@ async def train(logs: Path, name: str, project: Path, models: Path, cache: Path)
         return time.perf_counter() - started
 
 
-def run_command(model: Path, port: int, credentials: Path, endpoints: Path) -> Sequence[str]:
+def run_command(model: Path, port: int, credentials: Path, endpoints: Path) -> list[str]:
     """``rasa run`` as an operator would start it."""
     return [
         *RASA, "run", "-m", str(model), "-i", "127.0.0.1", "-p", str(port),

@@ -27,14 +27,14 @@ class Stock:
 
     def __init__(self, session: aiohttp.ClientSession, address: str, process: Child) -> None:
         self._session = session
-        self._address = f"{address}/webhooks/rest/webhook"
+        self._webhook = f"{address}/webhooks/rest/webhook"
         self.process = process
 
     async def turn(self, sender: str, line: str) -> float:
         """Say one line; the HTTP answer brings the reply. Returns seconds."""
         started = time.perf_counter()
         try:
-            async with self._session.post(self._address, json={"sender": sender, "message": line}) as response:
+            async with self._session.post(self._webhook, json={"sender": sender, "message": line}) as response:
                 replies = await response.json()
         except (aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
             raise Unanswered(f"stock, {line!r}: {type(error).__name__}: {error}\n{self.process.last_lines()}") from error

@@ -20,14 +20,14 @@ def a_run(*, train: bool = True) -> Run:
         windows = {5: [milliseconds / 1000] * 3, 60: [milliseconds / 1000] * 3, 200: [milliseconds * growth / 1000] * 3}
         return Talk(
             trained=trained if train else None, ready=20.0, memory=600.0, first=[0.05] * 3, windows=windows,
-            crowd=Throughput(int(per_second * 10), 10.0),
+            crowd=Throughput(int(per_second * 10), 10.0), regulars=Throughput(int(per_second / 4), 1.0),
         )  # fmt: skip
 
     machinery = Machinery(
         actions_memory=130.0, question=[0.04] * 3, trips={"turn": 3.0}, webhooks=[0.02] * 100, flood=Throughput(900, 3.0),
         turns_in_flood=40.0,
     )  # fmt: skip
-    return Run(stock=talk(50, 8, 18, 120), ours=talk(20, 1.2, 90, 40), machinery=machinery)
+    return Run(stock=talk(50, 8, 18, 120), ours=talk(20, 1.2, 94, 40), machinery=machinery)
 
 
 def test_results_are_a_list_of_objects_with_these_keys(tmp_path: Path) -> None:
@@ -67,7 +67,8 @@ def test_every_goal_is_judged() -> None:
     assert judged == {
         "memory of the bot": True,
         "turn 200 over turn 5, p50": True,
-        "turns at 20 concurrent": True,
+        "turns at 20 concurrent, new senders": True,
+        "turns at 20 concurrent, after 30 turns": True,
         "webhook at full rate, p99": True,
         "round trips, turn": True,
     }
