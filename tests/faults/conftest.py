@@ -6,6 +6,7 @@ The real bot, with its action server and a simulator of its own, is one for all 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def simulator_and_port(fault_logs: Path) -> Iterator[tuple[str, int]]:
 
 
 @pytest.fixture(scope="session")
+def second_simulator_and_port(fault_logs: Path) -> Iterator[tuple[str, int]]:
+    """Another one, for what can go on at the same time."""
+    with simulated(fault_logs / "second") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
 def nursery(fault_logs: Path) -> Iterator[Nursery]:
     """What forks bots."""
     opened = Nursery(fault_logs / "bots.log")
@@ -45,23 +53,37 @@ def nursery(fault_logs: Path) -> Iterator[Nursery]:
     opened.close()
 
 
-@pytest.fixture
-async def simulator(simulator_and_port: tuple[str, int]) -> AsyncIterator[SimulatorClient]:
-    """The simulator, as new."""
-    async with SimulatorClient(simulator_and_port[0]) as client:
-        await client.reset()
-        await client.settings(retries=RETRIES)
-        yield client
+@asynccontextmanager
+async def playing(simulator_and_port: tuple[str, int], database: Database, nursery: Nursery) -> AsyncIterator[Scene]:
+    """A scene with the simulator as new; its bots end with it."""
+    async with SimulatorClient(simulator_and_port[0]) as simulator:
+        await simulator.reset()
+        await simulator.settings(retries=RETRIES)
+        crm = await open_crm(Settings(database_url=database.url))
+        made = Scene(simulator, *simulator_and_port, database, crm, nursery)
+        try:
+            yield made
+        finally:
+            made.close()
+            await crm.close()
 
 
 @pytest.fixture
-async def scene(
-    simulator: SimulatorClient, simulator_and_port: tuple[str, int], database: Database, crm: Crm, nursery: Nursery
-) -> AsyncIterator[Scene]:
+async def scene(simulator_and_port: tuple[str, int], database: Database, nursery: Nursery) -> AsyncIterator[Scene]:
     """What a test with stand-in bots plays in."""
-    made = Scene(simulator, *simulator_and_port, database, crm, nursery)
-    yield made
-    made.close()
+    async with playing(simulator_and_port, database, nursery) as made:
+        yield made
+
+
+@pytest.fixture
+async def second_scene(
+    second_simulator_and_port: tuple[str, int], postgres_server: PostgresServer, template: Database, nursery: Nursery
+) -> AsyncIterator[Scene]:
+    """Another one beside it, with nothing in common but the machine."""
+    database = postgres_server.create_database(template)
+    async with playing(second_simulator_and_port, database, nursery) as made:
+        yield made
+    postgres_server.drop_database(database)
 
 
 # --- the real bot ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ A reply whose fate is unknown may stay unsent; then its conversation waits for a
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.support.crash import STEPS, VARIABLE
@@ -12,12 +14,18 @@ from tests.support.load import Load, recount
 from tests.support.scene import Scene
 
 
-@pytest.mark.parametrize("echoes", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_bot_killed_at_any_step_loses_nothing_and_repeats_nothing(step: str, echoes: str, scene: Scene) -> None:
+async def test_a_bot_killed_at_any_step_loses_nothing_and_repeats_nothing(
+    step: str, scene: Scene, second_scene: Scene
+) -> None:
+    """Twice at the same time: as the first thing it does, echoes before responses; in the midst of work, echoes after."""
+    await asyncio.gather(dies(scene, step, passing=1, echoes="before"), dies(second_scene, step, passing=4, echoes="after"))
+
+
+async def dies(scene: Scene, step: str, *, passing: int, echoes: str) -> None:
+    """One bot dies at the step, another takes over, everything is counted."""
     await scene.simulator.settings(echoes=echoes)
-    nth = 1 if echoes == "before" else 4
-    victim = await scene.start_bot(**{VARIABLE: f"{step}:{nth}"})
+    victim = await scene.start_bot(**{VARIABLE: f"{step}:{passing}"})
     load = Load(scene.simulator, customers=6, messages=3)
     speaking = load.start()
     await victim.dead()

@@ -20,13 +20,13 @@ DAY_SECONDS = 24 * 3600
 async def test_a_passing_fault_of_graph_is_tried_again_and_the_answer_comes_once(
     channel: str, fault: str, scene: Scene
 ) -> None:
-    await scene.simulator.fault(fault, times=2)
+    await scene.simulator.fault(fault)
     await scene.start_bot()
     await scene.simulator.say(channel, USERS[channel], "hola")
     held = await scene.settled(channel)
     assert outbox(held) == [("eco: hola", "sent")]
     assert (await scene.phone(channel)).texts == ["eco: hola"]
-    assert len(await scene.send_requests(USERS[channel])) == 3
+    assert len(await scene.send_requests(USERS[channel])) == 2
     assert held["attention"] is None
 
 

@@ -88,8 +88,8 @@ class StandinBot:
         self.webhook = f"http://127.0.0.1:{port}{WEBHOOK}"
 
     def alive(self) -> bool:
-        """Whether it still runs."""
-        return bool(self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE)
+        """Whether it still runs, or holds its port: a process is a zombie while its threads end."""
+        return bool(self._process.is_running())
 
     async def ready(self) -> None:
         """Wait until it answers, or is dead already."""
