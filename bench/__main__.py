@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 from rich.console import Console
@@ -30,11 +31,13 @@ def main() -> int:
         "--quick", action="store_true",
         help="a short run: few turns, models of an earlier run; writes .data/bench/results.json",
     )  # fmt: skip
-    quick: bool = parser.parse_args().quick
+    parser.add_argument("--docs", action="store_true", help="put the table into docs/benchmarks.md, too")
+    given = parser.parse_args()
+    quick: bool = given.quick
     console = Console(highlight=False)
     home = PROJECT / ".data" / "bench"
     home.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
+    started, busy = time.monotonic(), os.getloadavg()[0]
     try:
         with stopping_on_signals(), tempfile.TemporaryDirectory(prefix="run-", dir=home, ignore_cleanup_errors=True) as folder:
             places = Places(project=PROJECT, models=home, folder=Path(folder), logs=PROJECT / ".data" / "logs" / "bench")
@@ -48,6 +51,9 @@ def main() -> int:
     report.write(figures, path)
     console.print(report.table(figures))
     console.print(f"{time.monotonic() - started:.0f} s, {os.cpu_count()} cores. {path.relative_to(PROJECT)} written.")
+    if given.docs:
+        circumstances = f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores, load average {busy:.1f} before it began."
+        report.into_page(figures, PROJECT / "docs" / "benchmarks.md", circumstances)
     missed = [figure.name for figure in figures if figure.met is False]
     if missed:
         console.print(f"Goals missed: {', '.join(missed)}")

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from bench.figures import Figure
 
+LAST_RUN = "## Last run\n"
+
 _MET = {True: "[green]yes[/green]", False: "[red]no[/red]", None: ""}
 
 
@@ -45,6 +47,14 @@ def markdown(figures: Sequence[Figure]) -> str:
         cells = (figure.name, figure.unit, shown(figure.ours), shown(figure.stock), ratio, figure.goal, met)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def into_page(figures: Sequence[Figure], page: Path, circumstances: str) -> None:
+    """Replace what docs/benchmarks.md says of the last run: all that follows its heading, which must be there."""
+    kept, heading, _ = page.read_text(encoding="utf-8").partition(LAST_RUN)
+    if not heading:
+        raise ValueError(f"{page} has no heading {LAST_RUN.strip()!r}")
+    page.write_text(f"{kept}{heading}\n{circumstances}\n\n{markdown(figures)}", encoding="utf-8")
 
 
 def write(figures: Sequence[Figure], path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from bench import report
@@ -60,6 +61,21 @@ def test_the_markdown_table_is_the_one_of_the_documentation() -> None:
         "| memory | MB | 570 | 1,130 | 1.98× | under 700 MB | yes |",
         "| webhooks | events/s | 312 | – |  |  |  |",
     ]
+
+
+def test_the_page_keeps_its_text_and_gets_the_new_table(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text("# Benchmarks\n\n## Last run\n\nlong ago\n", encoding="utf-8")
+    report.into_page(FIGURES, page, "2026-11-23, 2 cores.")
+    assert page.read_text(encoding="utf-8") == f"# Benchmarks\n\n## Last run\n\n2026-11-23, 2 cores.\n\n{report.markdown(FIGURES)}"
+
+
+def test_a_page_without_the_heading_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text("# Something else\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="no heading"):
+        report.into_page(FIGURES, page, "")
+    assert page.read_text(encoding="utf-8") == "# Something else\n"
 
 
 def test_every_goal_is_judged() -> None:
