@@ -119,6 +119,41 @@ async def test_an_action_server_killed_in_the_middle_of_an_action_costs_an_apolo
     assert "$120" in text
 
 
+GARBAGE = {
+    "a proxy's page": (200, b"<html>502</html>"),
+    "another program's JSON": (200, b"[1, 2]"),
+    "an answer of another shape": (200, b'{"events": 5, "responses": "hola"}'),
+    "events that do not exist": (200, b'{"events": [{"event": "dance"}], "responses": []}'),
+    "its own fault": (500, b"{}"),
+    "nothing": (200, b""),
+}
+
+
+async def test_an_action_server_that_answers_garbage_costs_an_apology(
+    real: RealBot, back: None, new_customer: NewCustomer
+) -> None:
+    kill_actions(real)
+    garbage: list[tuple[int, bytes]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        await reader.readexactly(int(length.split(b":")[1]))
+        status, body = garbage[-1]
+        writer.write(f"HTTP/1.1 {status} Told\r\nContent-Type: application/json\r\nConnection: close\r\n".encode())
+        writer.write(f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    port = int(real.actions.rsplit(":", 1)[1])
+    async with await asyncio.start_server(answer, "127.0.0.1", port):
+        for told in GARBAGE.values():
+            garbage.append(told)
+            customer = new_customer()
+            await customer.asks(PRICE)
+            await apologised_once(customer)
+
+
 async def test_many_customers_during_an_outage_each_get_one_apology(
     real: RealBot, back: None, new_customer: NewCustomer
 ) -> None:
