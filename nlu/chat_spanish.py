@@ -67,6 +67,13 @@ class Speller:
         return words
 
 
+def after_greeting(words: list[str]) -> list[str]:
+    """What follows the opening ``hola, buenas tardes``; all words where nothing does, or where there is no opening."""
+    start = next((at for at, word in enumerate(words) if word not in _OPENING), len(words))
+    rest = words[start:]
+    return rest if any(word.isalnum() for word in rest) else words
+
+
 def _sound(word: str) -> str:
     """Letters that sound the same in Mexico become one: ``k/qu/c``, ``s/z/c``, ``b/v``, ``y/ll``, ``g/j``, silent ``h``."""
     word = re.sub("qu(?=[ei])|k", "q", word)
@@ -75,3 +82,12 @@ def _sound(word: str) -> str:
     word = re.sub("g(?=[ei])", "j", word)
     word = word.replace("v", "b").replace("ll", "y")
     return re.sub("(?<!c)h", "", word) or word
+
+
+_OPENING = frozenset(
+    {_sound(word) for word in (
+        "hola", "holi", "holis", "buenas", "buenos", "buena", "buen", "dia", "dias", "tarde", "tardes", "noche", "noches",
+        "otra", "vez", "de", "nuevo", "amiga", "amigo", "amigos", "señorita", "señor", "joven", "todos",
+        "oye", "oiga", "oigan", "disculpe", "disculpa",
+    )} | set(",.!¡")
+)  # fmt: skip

@@ -17,7 +17,7 @@ from rasa.nlu.classifiers.classifier import IntentClassifier
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from nlu.chat_spanish import Speller, placeholder_pattern
+from nlu.chat_spanish import Speller, after_greeting, placeholder_pattern
 from nlu.ngram_model import Block, Model, blocks, fit
 
 
@@ -27,8 +27,11 @@ class NgramIntentClassifier(GraphComponent, IntentClassifier):  # type: ignore[m
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        """``longest_piece`` in letters; ``strength`` is the inverse of the regularisation; ``ranking`` how many are listed."""
-        return {"longest_piece": 4, "strength": 20.0, "max_iter": 300, "ranking": 10}
+        """``longest_piece`` in letters; ``strength`` is the inverse of the regularisation; ``ranking`` how many are listed.
+
+        ``greeting`` is the intent that gives way to a question in the same message, if that is at least ``clear`` by itself.
+        """
+        return {"longest_piece": 4, "strength": 20.0, "max_iter": 300, "ranking": 10, "greeting": "saludar", "clear": 0.6}
 
     @staticmethod
     def required_packages() -> list[str]:
@@ -58,7 +61,7 @@ class NgramIntentClassifier(GraphComponent, IntentClassifier):  # type: ignore[m
         examples = [e for e in training_data.intent_examples if e.get("text") and e.get("intent")]
         intents = [e.get("intent") for e in examples]
         if len(set(intents)) > 1:
-            parts = [self._parts(e.get("text")) for e in examples]
+            parts = [self._parts(self._speller.words(e.get("text"))) for e in examples]
             self._model = fit(parts, intents, self._config["strength"], self._config["max_iter"])
             self._save(pattern, placeholders)
         return self._resource
@@ -76,15 +79,25 @@ class NgramIntentClassifier(GraphComponent, IntentClassifier):  # type: ignore[m
         self.process(training_data.training_examples)
         return training_data
 
-    def _parts(self, text: str) -> tuple[Block, Block]:
-        return blocks(self._speller.words(text), self._config["longest_piece"])
+    def _parts(self, words: list[str]) -> tuple[Block, Block]:
+        return blocks(words, self._config["longest_piece"])
 
     def _rank(self, text: str) -> list[dict[str, Any]]:
         if self._model is None or not text.strip():
             return []
-        confidences = self._model.confidences(self._parts(text))
+        words = self._speller.words(text)
+        ranking = self._ranked(self._model, words)
+        # "hola buenas tardes precio?" asks for a price: the greeting is what most of its letters say, not what it is about.
+        if ranking[0]["name"] == self._config["greeting"] and (rest := after_greeting(words)) != words:
+            of_rest = self._ranked(self._model, rest)
+            if of_rest[0]["name"] != self._config["greeting"] and of_rest[0]["confidence"] >= self._config["clear"]:
+                return of_rest
+        return ranking
+
+    def _ranked(self, model: Model, words: list[str]) -> list[dict[str, Any]]:
+        confidences = model.confidences(self._parts(words))
         best = np.argsort(-confidences)[: self._config["ranking"]]
-        return [{"name": self._model.labels[at], "confidence": float(confidences[at])} for at in best]
+        return [{"name": model.labels[at], "confidence": float(confidences[at])} for at in best]
 
     def _save(self, pattern: str, placeholders: dict[str, str]) -> None:
         model = self._model

@@ -76,6 +76,20 @@ def test_without_examples_it_trains_loads_and_knows_nothing(tmp_path: Path) -> N
         assert _ask(classifier, "hola").get("intent")["name"] is None
 
 
+async def test_a_greeting_gives_way_to_the_question_that_comes_with_it(agent: Agent) -> None:
+    asked = {
+        "hola buenas tardes precio?": "preguntar_precio",
+        "hola\nbuenas tardes\ncuánto cuesta": "preguntar_precio",
+        "buenas noches info": "preguntar_producto",
+        "hola amiga buenas tardes": "saludar",
+        "hola 👋": "saludar",
+        "hola otra vez": "saludar",
+        "buenas tardes joven": "saludar",
+    }
+    told = {text: (await agent.parse_message(text))["intent"]["name"] for text in asked}
+    assert told == asked
+
+
 # First readings of these lines, before anything was learnt from them, were right in 93 of 100 (docs/nlu.md).
 async def test_nine_of_ten_unseen_lines_are_understood_and_few_wrong_ones_are_acted_on(agent: Agent) -> None:
     from rasa.shared.importers.utils import training_data_from_paths

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nlu.chat_spanish import Speller, fold, placeholder_pattern
+from nlu.chat_spanish import Speller, after_greeting, fold, placeholder_pattern
 
 LOOKUPS = {"producto": ["árnica", "arnika", "melena de león", "melena"], "ciudad": ["Mérida", "León"]}
 
@@ -62,3 +62,17 @@ def test_without_lookup_tables_words_still_come_out() -> None:
 @pytest.mark.parametrize("text", ["", "   ", "\u200b", "\ufe0f", "🏽"])
 def test_nothing_to_read_gives_no_words(speller: Speller, text: str) -> None:
     assert [word for word in speller.words(text) if word.strip("\u200b")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("Hola, buenas tardes, precio?", "precio?"),
+        ("buenas\nhacen envíos", "hacen envíos"),
+        ("hola buenas!!", "hola buenas!!"),
+        ("hola 👋", "hola 👋"),
+        ("precio, buenas tardes", "precio, buenas tardes"),
+    ],
+)
+def test_a_question_starts_after_its_greeting(speller: Speller, text: str, rest: str) -> None:
+    assert after_greeting(speller.words(text)) == speller.words(rest)
