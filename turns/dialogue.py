@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import UserMessage
@@ -35,11 +38,22 @@ class RasaDialogue:
         if agent.processor is None:
             raise ValueError("the agent has no model loaded")
         self._action_timeout = action_timeout
+        self._lock = asyncio.Lock()
         self._processor = agent.processor
         self._processor.graph_runner = InlineGraphRunner.from_runner(self._processor.graph_runner)
         if agent.action_endpoint is not None:
             self._processor.action_endpoint = ActionServer(agent.action_endpoint)
             check_answers_once_built()
+
+    @asynccontextmanager
+    async def _one_step(self) -> AsyncIterator[None]:
+        """Rasa's own work never waits, so twenty turns at once would hold the loop, and every webhook, for all twenty.
+
+        One step at a time, and the loop comes round between two of them.
+        """
+        async with self._lock:
+            yield
+            await asyncio.sleep(0)
 
     async def run(self, work: Claimed, turn: TurnInput, channel_name: str) -> TurnResult:
         """Parse, predict, act; collect what would be said. Failures of actions end in an apology and a person."""
@@ -52,7 +66,8 @@ class RasaDialogue:
         token = turn_calls.set(calls)
         try:
             with dialogue_state(work.dialogue):
-                message.parse_data = await self._processor.parse_message(message)
+                async with self._one_step():
+                    message.parse_data = await self._processor.parse_message(message)
                 if work.opted_out and message.parse_data["intent"]["name"] != OPT_IN_INTENT:
                     return TurnResult(dialogue=work.dialogue, silent="opted_out")
                 tracker = await self._processor.log_message(message, should_save_tracker=False)
@@ -63,7 +78,8 @@ class RasaDialogue:
         if not finished or not collector.replies:
             logger.warning("turn without an answer action=stumble thread=%s failed=%s", work.thread, ",".join(calls.failed))
             return self.stumbled(work)
-        document = dump(tracker, self._processor.domain)
+        async with self._one_step():
+            document = dump(tracker, self._processor.domain)
         return TurnResult(dialogue=document, replies=tuple(collector.replies), effects=tuple(collector.effects))
 
     async def _act(self, tracker: DialogueStateTracker, collector: ReplyCollector, failures: list[str]) -> bool:
@@ -74,7 +90,8 @@ class RasaDialogue:
         processor = self._processor
         while processor._should_handle_message(tracker):
             try:
-                action, prediction = processor.predict_next_with_tracker_if_should(tracker)
+                async with self._one_step():
+                    action, prediction = processor.predict_next_with_tracker_if_should(tracker)
             except ActionLimitReached:
                 return False
             again = await processor._run_action(action, tracker, collector, processor.nlg, prediction)

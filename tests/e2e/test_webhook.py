@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -54,12 +55,13 @@ async def test_what_is_not_json_is_400(bot: RealBot) -> None:
 
 
 async def test_more_than_a_megabyte_is_413(bot: RealBot) -> None:
-    body = b" " * 1_100_000
-    try:
-        assert await post(bot, body, signed(body)) == 413
-    except httpx.WriteError:
-        # The server may hang up before it has read all of it; what it answered is lost with the connection then.
-        assert await post(bot, b"{", signed(b"{")) == 400
+    """Refused on its announced length: a client that goes on writing may never read the answer, so this one waits for it."""
+    host, port = bot.bot.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"POST {WEBHOOK} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1100000\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    assert answer.split()[1] == b"413"
 
 
 @pytest.mark.parametrize(("token", "status", "text"), [(KEYS.verify_token, 200, "1158201444"), ("wrong", 403, "")])
