@@ -4,7 +4,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 bin := .venv/bin
-packages := actions ara connectors crm omnicrm simulator turns
 
 # Rasa asks its maker's server unless told not to; TensorFlow talks at length about graphics cards.
 export RASA_TELEMETRY_ENABLED := false

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from rasa_sdk import Tracker
-from rasa_sdk.events import SlotSet
+from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
@@ -62,7 +62,8 @@ class ActionAra(_Asks):
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Answer through Ara."""
         await self.ask_ara(dispatcher, tracker, domain)
-        return []
+        # Where no rule says what comes next, Rasa would choose this action again and again. A form asks on by itself.
+        return [] if in_form(tracker) else [FollowupAction("action_listen")]
 
 
 class ActionConocimiento(_Asks):

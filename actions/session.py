@@ -39,8 +39,9 @@ class ActionSessionStart(ShopAction):
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Return the session's events; the last one is listening."""
         slots = {name: value for name, value in tracker.current_slot_values().items() if value is not None}
-        # A form does not outlive its session, so neither does its question.
-        slots.pop("requested_slot", None)
+        # A form does not outlive its session, so neither does its question; nor is yesterday's offer what "sí" means today.
+        for name in ("requested_slot", "oferta"):
+            slots.pop(name, None)
         if domain.get("session_config", {}).get("carry_over_slots_to_new_session") is False:
             slots = {}
         slots.update(await self._customer(tracker.sender_id, known=slots))

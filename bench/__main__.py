@@ -52,7 +52,8 @@ def main() -> int:
     console.print(report.table(figures))
     console.print(f"{time.monotonic() - started:.0f} s, {os.cpu_count()} cores. {path.relative_to(PROJECT)} written.")
     if given.docs:
-        circumstances = f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores, load average {busy:.1f} before it began."
+        today = datetime.now(timezone.utc).date()
+        circumstances = f"{today}, {os.cpu_count()} cores, load average {busy:.1f} before it began."
         report.into_page(figures, PROJECT / "docs" / "benchmarks.md", circumstances)
     missed = [figure.name for figure in figures if figure.met is False]
     if missed:

@@ -67,7 +67,8 @@ def test_the_page_keeps_its_text_and_gets_the_new_table(tmp_path: Path) -> None:
     page = tmp_path / "benchmarks.md"
     page.write_text("# Benchmarks\n\n## Last run\n\nlong ago\n", encoding="utf-8")
     report.into_page(FIGURES, page, "2026-11-23, 2 cores.")
-    assert page.read_text(encoding="utf-8") == f"# Benchmarks\n\n## Last run\n\n2026-11-23, 2 cores.\n\n{report.markdown(FIGURES)}"
+    text = page.read_text(encoding="utf-8")
+    assert text == f"# Benchmarks\n\n## Last run\n\n2026-11-23, 2 cores.\n\n{report.markdown(FIGURES)}"
 
 
 def test_a_page_without_the_heading_is_left_alone(tmp_path: Path) -> None:
