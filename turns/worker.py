@@ -45,6 +45,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._next_due: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asides: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     def wake(self) -> None:
@@ -69,6 +70,8 @@ class Worker:
         self._wake.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._lease_seconds)
+        for task in self._asides:
+            task.cancel()
 
     def _free(self) -> int:
         return self._concurrency - len(self._tasks)
@@ -77,6 +80,12 @@ class Worker:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+
+    def _aside(self, courtesy: Coroutine[Any, Any, None]) -> None:
+        """Do something that no answer waits for, and that takes no turn's place."""
+        task = asyncio.create_task(courtesy)
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         was_busy = self._free() == 0
@@ -125,11 +134,11 @@ class Worker:
     async def _turn(self, work: Claimed) -> None:
         platform = self._platforms[account_key(work)]
         turn = next_turn(work.inbound, work.choices)
-        background = asyncio.create_task(self._courtesies(work, platform))
-        try:
-            result = await self._decide(work, turn, platform)
-        finally:
-            background.cancel()
+        if not work.opted_out:
+            # Never waited for, and left to finish: to break off a request costs a connection.
+            self._aside(platform.signal(work.address, "seen"))
+            self._aside(platform.signal(work.address, "typing"))
+        result = await self._decide(work, turn, platform)
         if result is None:
             await self._crm.call(
                 "omnicrm_release", p_thread=work.thread, p_token=work.token, p_retry_seconds=RETRY_TURN_SECONDS * work.attempts
@@ -140,7 +149,7 @@ class Worker:
             p_reply_max_age=self._reply_max_age,
         )
         if work.needs_profile:
-            self._spawn(self._profile(work, platform))
+            self._aside(self._profile(work, platform))
 
     async def _decide(self, work: Claimed, turn: TurnInput, platform: Platform) -> TurnResult | None:
         """The turn's result; None when it should be tried again."""
@@ -168,11 +177,6 @@ class Worker:
 
     def _with_limits(self, effect: dict[str, Any]) -> dict[str, Any]:
         return {"seconds": self._takeover_seconds, **effect} if effect["effect"] == "handover" else effect
-
-    async def _courtesies(self, work: Claimed, platform: Platform) -> None:
-        if not work.opted_out:
-            await platform.signal(work.address, "seen")
-            await platform.signal(work.address, "typing")
 
     async def _profile(self, work: Claimed, platform: Platform) -> None:
         try:
