@@ -84,7 +84,7 @@ class Settings:
         "", "Word that you choose and repeat in the App Dashboard's webhook form", secret=True, example="a-long-random-word"
     )
     meta_app_id: str = _setting(
-        "", "App id; tells our own Messenger echoes from other apps' at once", example="263902037430900"
+        "", "App id; tells our own Messenger echoes from other apps' at once", example="123456789012345"
     )
     meta_graph_url: str = _setting(
         "https://graph.facebook.com", "Graph API address", _url, example="https://graph.facebook.com"
