@@ -10,6 +10,7 @@ each it forks a bot and writes its process id.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
 import os
@@ -30,6 +31,8 @@ from tests.support.crash import PAUSE_VARIABLE, Death, MortalCrm, MortalPlatform
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.runtime import Runtime, http_client
 
+# What a bot would import at its first request, each bot anew.
+_LATER = ("anyio._backends._asyncio", "httpcore._backends.anyio", "connectors.meta.platform", "encodings.idna")
 # Seconds that a turn takes. A real one waits for the action server: others get their turn meanwhile.
 THINKING_VARIABLE = "OMNICRM_TEST_THINKING"
 
@@ -91,6 +94,8 @@ def serve(port: int) -> None:
 def main() -> None:
     """Fork bots until the input ends; they end with this process."""
     logging.basicConfig(level=logging.WARNING)
+    for name in _LATER:
+        importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the dead
     dying = die_with_parent()
     for line in sys.stdin:
