@@ -219,7 +219,8 @@ $$;
 -- Returns {"send": {"id", "message", "attempts"}, "delay": seconds} | {"released": true, "due_seconds": number or null} | {"lost": true}.
 create or replace function public.omnicrm_next_send(
     p_thread bigint, p_token bigint, p_lease_seconds float8, p_rate float8, p_settled jsonb default null,
-    p_max_attempts integer default 6, p_pause_seconds float8 default 60, p_takeover_seconds float8 default 43200
+    -- About half an hour of the sender's growing delays; the reply's age ends it earlier where it must.
+    p_max_attempts integer default 20, p_pause_seconds float8 default 60, p_takeover_seconds float8 default 43200
 ) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
