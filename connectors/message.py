@@ -6,7 +6,7 @@ Everything here is plain data: frozen, comparable, JSON in and out, no Rasa and 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -55,7 +55,7 @@ class Attachment:
 class Event:
     """What every inbound event carries.
 
-    ``key`` is unique per platform event: the same delivery again has the same key (reference/meta.md §1.4).
+    ``key`` is unique per platform event: the same delivery again has the same key.
     ``address`` is None only where the platform names no customer. ``timestamp`` is the platform's, aware UTC.
     ``raw`` is the untouched item, out of equality and repr.
     """
@@ -121,7 +121,7 @@ class Edit(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsend(Event):
-    """A customer took a message back: its stored content must go (reference/meta.md §2.3)."""
+    """A customer took a message back: its stored content must go (Meta's platform terms)."""
 
     platform_id: str
 
@@ -137,7 +137,7 @@ class Control(Event):
 class Fact(Event):
     """Something worth keeping that asks for no answer: reaction, referral, opt-in, policy notice, comment, test event…
 
-    ``opens_window``: seconds, where the fact lets us write to the customer (a reaction does, reference/meta.md §3.2).
+    ``opens_window``: seconds, where the fact lets us write to the customer (on Meta a reaction does).
     """
 
     name: str
@@ -235,10 +235,6 @@ class Outgoing:
         buttons = [*self.buttons, *self.quick_replies, *self.choices, *(b for c in self.cards for b in c.buttons)]
         return [b.payload for b in buttons if b.payload is not None]
 
-    def without_choices(self) -> Outgoing:
-        """The same message with nothing to tap."""
-        return replace(self, buttons=(), quick_replies=(), choices=())
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
@@ -259,7 +255,6 @@ class Capabilities:
     card_buttons: int = 0
     media: frozenset[str] = frozenset()
     sends_per_second: float = 10.0
-    reply_window: int | None = None
 
 
 # --- what a send can come to -------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from connectors.message import Capabilities
-from connectors.meta.events import WINDOW
 
 MESSENGER = Capabilities(
     # "Must be less than 2000 characters".
@@ -21,7 +20,6 @@ MESSENGER = Capabilities(
     media=frozenset({"image", "video", "audio", "file"}),
     # 300 a second are allowed, but over 40 messages a second Meta freezes the inbox and sending until it drops.
     sends_per_second=30.0,
-    reply_window=WINDOW,
 )
 
 INSTAGRAM = Capabilities(
@@ -42,5 +40,4 @@ INSTAGRAM = Capabilities(
     media=frozenset({"image", "video", "audio", "file:pdf"}),
     # 100 a second are allowed, but over 72,000 messages, received ones included, Meta freezes inbox and sending.
     sends_per_second=15.0,
-    reply_window=WINDOW,
 )
