@@ -25,17 +25,28 @@ class Address:
     """One customer on one of our accounts.
 
     ``account`` is our Page, Instagram account, number or mailbox; ``user`` the id that the platform gives the customer
-    for that account (IGSID, PSID, chat id, mail address).
+    for that account (IGSID, PSID, phone number, mail address). ``context`` is what the platform wants back when we write
+    to them, as it was with the newest thing that they did: opaque to all others, and no part of who it is.
     """
 
     channel: ChannelCode
     account: str
     user: str
+    context: dict[str, Json] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def key(self) -> str:
         """Rasa's ``sender_id``: ``ig:<account>:<user>``. Two accounts with one user id never mix."""
         return f"{self.channel.lower()}:{self.account}:{self.user}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """What the platform itself vouches for: its name for the customer, a phone (E.164), a mail address in lower case."""
+
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +81,9 @@ class Event:
 class Inbound(Event):
     """A customer said something: the bot owes a turn.
 
-    ``payload`` is what a tapped button or quick reply carries; ``title`` its words. ``standby``: another app holds the
-    thread, record it and stay silent. ``opens_window`` in seconds: how long the platform lets us answer freely.
+    ``payload`` is what a tapped button or quick reply carries; ``title`` its words. ``silent``: record it and say nothing,
+    for this reason (``standby``: another app holds the thread; ``stale``; ``automatic``: a machine wrote it…).
+    ``opens_window`` in seconds: how long the platform lets us answer freely.
     """
 
     platform_id: str | None
@@ -82,7 +94,8 @@ class Inbound(Event):
     attachments: tuple[Attachment, ...] = ()
     reply_to: str | None = None
     referral: dict[str, Json] | None = None
-    standby: bool = False
+    contact: Contact | None = None
+    silent: str | None = None
     opens_window: int | None = None
 
 
@@ -146,21 +159,38 @@ class Fact(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountState(Event):
+    """One of our accounts can send, or cannot until a person mends it (unlinked number, dead token): its queue waits.
+
+    ``key`` names the observation; ``address`` is None.
+    """
+
+    channel: ChannelCode
+    account: str
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported(Event):
     """An item we do not understand: stored and counted, never dropped, never answered."""
 
     reason: str
 
 
-AnyEvent: TypeAlias = Inbound | Echo | Receipt | Edit | Unsend | Control | Fact | Unsupported
+AnyEvent: TypeAlias = Inbound | Echo | Receipt | Edit | Unsend | Control | Fact | AccountState | Unsupported
 
 
 def event_to_json(event: AnyEvent) -> dict[str, Json]:
     """The event as ``omnicrm_receive`` takes it: its fields plus ``type``, in lower case, and times in ISO 8601."""
     document = {name: getattr(event, name) for name in event.__dataclass_fields__}
     document["type"] = type(event).__name__.lower()
-    document["address"] = None if event.address is None else {**asdict(event.address), "key": event.address.key}
+    if event.address is not None:
+        named = {name: value for name, value in asdict(event.address).items() if name != "context" or value}
+        document["address"] = {**named, "key": event.address.key}
     document["attachments"] = [asdict(a) for a in document.get("attachments", ())]
+    if document.get("contact") is not None:
+        document["contact"] = asdict(document["contact"])
     return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in document.items()}
 
 
@@ -238,7 +268,10 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a channel can show and carry; 0 means "not at all". Sources stand where a platform fills it in."""
+    """What a channel can show and carry; 0 means "not at all". Sources stand where a platform fills it in.
+
+    ``one_message``: all that we say in a turn goes out as one (a mail, not five).
+    """
 
     text_limit: int
     text_unit: Literal["characters", "bytes"] = "characters"
@@ -254,6 +287,7 @@ class Capabilities:
     card_subtitle: int = 80
     card_buttons: int = 0
     media: frozenset[str] = frozenset()
+    one_message: bool = False
     sends_per_second: float = 10.0
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-from connectors.message import Address, AnyEvent, Capabilities, ChannelCode, Outgoing
+from connectors.message import Address, AnyEvent, Capabilities, ChannelCode, Json, Outgoing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +46,42 @@ class Finding:
     text: str
 
 
+class Desk(Protocol):
+    """What a platform that fetches by itself (a mailbox, a health check) asks of the rest. All raise ``CrmError``."""
+
+    async def receive(self, events: Sequence[AnyEvent]) -> None:
+        """Commit events; returns when they are durable. Known ones change nothing."""
+
+    async def recall(self, name: str) -> Json:
+        """What was last remembered under this name; None for nothing."""
+
+    async def remember(self, name: str, value: Json) -> None:
+        """Keep a small document, over restarts and for all processes."""
+
+    async def lease(self, name: str, seconds: float) -> bool:
+        """Be the one process that does this for so long; call again to go on. False: another one has it."""
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A platform that does something of its own while the bot runs."""
+
+    async def listen(self, desk: Desk) -> None:
+        """Run until cancelled. Survives an absent database and an absent platform."""
+
+
 class Platform(Protocol):
-    """One channel of one account (for Meta: Instagram, or Messenger)."""
+    """One channel of one account (for Meta: Instagram, or Messenger).
+
+    ``webhook_path``: the address; with ``webhook_below`` also everything below it.
+    """
 
     name: str
     channel: ChannelCode
     account: str
     webhook_path: str
     webhook_methods: tuple[str, ...]
+    webhook_below: bool
     max_body: int
     capabilities: Capabilities
 

@@ -6,19 +6,12 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
-from omnicrm.settings import Settings
+from omnicrm.settings import SECTIONS, Settings
 
 HEAD = """\
 # Every setting of the bot. Copy this file to .env and fill in what you need: `make run` needs nothing of it.
 # The environment wins over .env. A line that starts with # is the default: take the # away to change it.
 """
-SECTIONS = {
-    "database_url": "Database: DATABASE_URL, else Supabase over HTTPS, else a PostgreSQL of our own in DATA_DIR",
-    "meta_access_token": "Meta: Instagram and Messenger",
-    "burst_seconds": "How the bot behaves",
-    "ara_api_key": "Ara, the language model: without a key she answers from data/knowledge alone",
-    "worker_concurrency": "Machinery",
-}
 
 
 def shown_default(spec: Field[Any]) -> str:
@@ -31,10 +24,10 @@ def shown_default(spec: Field[Any]) -> str:
 def example_file() -> str:
     """The whole file."""
     parts = [HEAD]
-    for spec in fields(Settings):
-        if spec.name in SECTIONS:
-            parts.append(f"\n# --- {SECTIONS[spec.name]} ---\n")
-        parts.append(_entry(spec))
+    for section in SECTIONS:
+        title = (section.__doc__ or "").partition("\n")[0].rstrip(".")
+        parts.append(f"\n# --- {title} ---\n")
+        parts += [_entry(spec) for spec in fields(section)]
     return "".join(parts)
 
 

@@ -1,133 +1,101 @@
 """Every setting, read once from the environment (and ``.env``), with its meaning beside it.
 
-``.env.example`` is checked against this table by a test.
+The name in the environment is the field's name in capitals. A platform's settings stand in its own package; ``Settings``
+joins them. ``.env.example`` is checked against all of them by a test.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
 
+from connectors.meta.settings import MetaSettings
+from omnicrm.setting import SettingsError, integer, number, one_of, setting, url
 
-class SettingsError(Exception):
-    """One line per wrong setting: its name, what is wrong, what is expected."""
-
-
-def _text(value: str) -> str:
-    return value
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _number(low: float, high: float) -> Callable[[str], float]:
-    def read(value: str) -> float:
-        number = float(value)
-        if not low <= number <= high:
-            raise ValueError(f"must be between {low:g} and {high:g}")
-        return number
-
-    return read
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        return int(_number(low, high)(str(int(value))))
-
-    return read
-
-
-def _url(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        raise ValueError("must start with https:// (or http:// on this machine)")
-    return value.rstrip("/")
-
-
-def _setting(default: Any, meaning: str, read: Callable[[str], Any] = _text, *, example: str = "", secret: bool = False) -> Any:
-    metadata = {"meaning": meaning, "read": read, "example": example, "secret": secret}
-    return field(default=default, metadata=metadata, repr=not secret)
+__all__ = ["SECTIONS", "Settings", "SettingsError"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """All settings. The name in the environment is the field's name in capitals."""
+class DatabaseSettings:
+    """Database: DATABASE_URL, else Supabase over HTTPS, else a PostgreSQL of our own in DATA_DIR."""
 
-    # Database: DATABASE_URL, else Supabase over HTTPS, else an embedded PostgreSQL in DATA_DIR.
-    database_url: str = _setting(
+    database_url: str = setting(
         "",
         "PostgreSQL connection (direct or session mode, port 5432)",
         secret=True,
         example="postgresql://user:password@host:5432/postgres",
     )
-    supabase_url: str = _setting(
-        "", "Supabase project address", lambda v: _url(v) if v else v, example="https://abc.supabase.co"
+    supabase_url: str = setting(
+        "", "Supabase project address", lambda v: url(v) if v else v, example="https://abc.supabase.co"
     )
-    supabase_secret_key: str = _setting(
+    supabase_secret_key: str = setting(
         "", "Supabase secret key (sb_secret_… or the old service_role JWT)", secret=True, example="sb_secret_…"
     )
-    data_dir: Path = _setting(Path(".data"), "Folder of the embedded PostgreSQL and other local state", Path, example=".data")
+    data_dir: Path = setting(Path(".data"), "Folder of the embedded PostgreSQL and other local state", Path, example=".data")
 
-    # Meta: Instagram and Messenger.
-    meta_access_token: str = _setting("", "Long-lived Page access token", secret=True, example="EAAG…")
-    meta_page_id: str = _setting("", "Facebook Page id (Messenger, and sending for Instagram)", example="104098558513421")
-    meta_ig_account_id: str = _setting("", "Instagram professional account id", example="17841470026191358")
-    meta_app_secret: tuple[str, ...] = _setting(
-        (), "App secret that signs webhooks; several, comma-separated, during rotation", _list, secret=True, example="0123abcd…"
-    )
-    meta_verify_token: str = _setting(
-        "", "Word that you choose and repeat in the App Dashboard's webhook form", secret=True, example="a-long-random-word"
-    )
-    meta_app_id: str = _setting(
-        "", "App id; tells our own Messenger echoes from other apps' at once", example="123456789012345"
-    )
-    meta_graph_url: str = _setting(
-        "https://graph.facebook.com", "Graph API address", _url, example="https://graph.facebook.com"
-    )
-    meta_graph_version: str = _setting("v25.0", "Graph API version", example="v25.0")
 
-    # How the bot behaves.
-    burst_seconds: float = _setting(
-        1.5, "Messages of one customer within this time become one turn", _number(0, 30), example="1.5"
+@dataclass(frozen=True, kw_only=True)
+class BehaviourSettings:
+    """How the bot behaves."""
+
+    burst_seconds: float = setting(
+        1.5, "Messages of one customer within this time become one turn", number(0, 30), example="1.5"
     )
-    takeover_hours: float = _setting(
-        12.0, "How long the bot stays quiet after a person wrote", _number(0.01, 720), example="12"
+    takeover_hours: float = setting(
+        12.0, "How long the bot stays quiet after a person wrote", number(0.01, 720), example="12"
     )
-    reply_max_age_seconds: float = _setting(
-        6 * 3600.0, "An answer older than this is not sent any more but shown to the staff", _number(10, 86400), example="21600"
+    reply_max_age_seconds: float = setting(
+        6 * 3600.0, "An answer older than this is not sent any more but shown to the staff", number(10, 86400), example="21600"
     )
 
-    # Ara, the language model. Without a key Ara answers from data/knowledge alone.
-    ara_api_key: str = _setting("", "Key of an OpenAI-compatible server", secret=True, example="sk-…")
-    ara_base_url: str = _setting(
-        "https://api.openai.com/v1", "Address of that server", _url, example="https://api.openai.com/v1"
-    )
-    ara_model: str = _setting("gpt-4o-mini", "Model that answers", example="gpt-4o-mini")
-    ara_timeout_seconds: float = _setting(20.0, "How long Ara may think", _number(0.1, 20), example="20")
 
-    # Machinery.
-    worker_concurrency: int = _setting(
-        20, "Conversations worked on at the same time by one process", _integer(1, 200), example="20"
+@dataclass(frozen=True, kw_only=True)
+class AraSettings:
+    """Ara, the language model: without a key she answers from data/knowledge alone."""
+
+    ara_api_key: str = setting("", "Key of an OpenAI-compatible server", secret=True, example="sk-…")
+    ara_base_url: str = setting(
+        "https://api.openai.com/v1", "Address of that server", url, example="https://api.openai.com/v1"
     )
-    lease_seconds: float = _setting(
-        45.0, "A worker that is silent this long loses its conversations to another", _number(0.5, 600), example="45"
+    ara_model: str = setting("gpt-4o-mini", "Model that answers", example="gpt-4o-mini")
+    ara_timeout_seconds: float = setting(20.0, "How long Ara may think", number(0.1, 20), example="20")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachinerySettings:
+    """Machinery."""
+
+    worker_concurrency: int = setting(
+        20, "Conversations worked on at the same time by one process", integer(1, 200), example="20"
     )
-    poll_seconds: float = _setting(
-        1.0, "How often a worker looks for work that nothing announced", _number(0.05, 60), example="1"
+    lease_seconds: float = setting(
+        45.0, "A worker that is silent this long loses its conversations to another", number(0.5, 600), example="45"
     )
-    send_timeout_seconds: float = _setting(
-        10.0, "How long a platform may take to answer a send", _number(0.1, 60), example="10"
+    poll_seconds: float = setting(
+        1.0, "How often a worker looks for work that nothing announced", number(0.05, 60), example="1"
     )
-    action_timeout_seconds: float = _setting(25.0, "How long all actions of one turn may take together", _number(0.1, 60),
+    send_timeout_seconds: float = setting(
+        10.0, "How long a platform may take to answer a send", number(0.1, 60), example="10"
+    )
+    action_timeout_seconds: float = setting(25.0, "How long all actions of one turn may take together", number(0.1, 60),
                                              example="25")
-    log_level: str = _setting(
-        "INFO", "DEBUG, INFO, WARNING or ERROR", lambda v: _one_of(v, "DEBUG", "INFO", "WARNING", "ERROR"), example="INFO"
+    log_level: str = setting(
+        "INFO", "DEBUG, INFO, WARNING or ERROR", lambda v: one_of(v, "DEBUG", "INFO", "WARNING", "ERROR"), example="INFO"
     )
+
+
+# In the order of the documents. A new platform adds its line here and below.
+SECTIONS: tuple[type, ...] = (DatabaseSettings, MetaSettings, BehaviourSettings, AraSettings, MachinerySettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(MachinerySettings, AraSettings, BehaviourSettings, MetaSettings, DatabaseSettings):
+    """All settings."""
 
     @staticmethod
     def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
@@ -149,9 +117,3 @@ class Settings:
         if wrong:
             raise SettingsError("\n".join(wrong))
         return Settings(**read)
-
-
-def _one_of(value: str, *allowed: str) -> str:
-    if value.upper() not in allowed:
-        raise ValueError(f"must be one of {', '.join(allowed)}")
-    return value.upper()

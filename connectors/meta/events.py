@@ -120,7 +120,7 @@ def _inbound(item: Item, address: Address, message: dict[str, Json]) -> Inbound:
         attachments=attachments,
         reply_to=as_mid(reply.get("mid")),
         referral=as_object(message.get("referral")) or None,
-        standby=item.standby,
+        silent="standby" if item.standby else None,
         opens_window=WINDOW,
     )
 
@@ -150,7 +150,7 @@ def _postback(item: Item, postback: dict[str, Json]) -> AnyEvent:
         payload=payload,
         title=title,
         referral=as_object(postback.get("referral")) or None,
-        standby=item.standby,
+        silent="standby" if item.standby else None,
         opens_window=WINDOW,
     )
 

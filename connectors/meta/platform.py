@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import fields
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -15,7 +14,8 @@ from connectors.meta import capabilities, health, webhook
 from connectors.meta.client import GraphClient
 from connectors.meta.item import Ours
 from connectors.platform import Answer, Finding, Profile, Request
-from omnicrm.settings import Settings, SettingsError
+from omnicrm.setting import SettingsError, require
+from omnicrm.settings import Settings
 
 _SIGNALS: dict[str, Literal["mark_seen", "typing_on"]] = {"seen": "mark_seen", "typing": "typing_on"}
 _NEEDED = ("meta_access_token", "meta_page_id", "meta_app_secret", "meta_verify_token")
@@ -32,6 +32,7 @@ class MetaPlatform(ABC):
 
     webhook_path = webhook.PATH
     webhook_methods = webhook.METHODS
+    webhook_below = False
     max_body = webhook.MAX_BODY
     name: Literal["instagram", "messenger"]
     channel: ChannelCode
@@ -118,16 +119,10 @@ class Messenger(MetaPlatform):
 
 
 def _require(settings: Settings, channel: str, names: tuple[str, ...]) -> None:
-    """Refuse to start without what the channel needs: one line per setting."""
-    specs = {spec.name: spec for spec in fields(Settings)}
-    wrong = [
-        f"{name.upper()}: missing, {channel} needs it ({specs[name].metadata['meaning']}). "
-        f"Example: {specs[name].metadata['example']}"
-        for name in names
-        if not getattr(settings, name)
-    ]
+    """Refuse to start without what the channel needs."""
+    require(settings, channel, names)
     # HTTP headers are ASCII; an example copied from the documentation ends in "…".
     if not (settings.meta_access_token.isascii() and settings.meta_access_token.isprintable()):
-        wrong.append("META_ACCESS_TOKEN: the value is wrong: it holds characters that no token has. Copy it again from Meta")
-    if wrong:
-        raise SettingsError("\n".join(wrong))
+        raise SettingsError(
+            "META_ACCESS_TOKEN: the value is wrong: it holds characters that no token has. Copy it again from Meta"
+        )

@@ -150,8 +150,8 @@ begin
             ready := now();
         end if;
     end if;
-    if (e ->> 'standby')::boolean then
-        new_status := 'ignored'; new_reason := 'standby';
+    if e ->> 'silent' is not null then
+        new_status := 'ignored'; new_reason := e ->> 'silent';
     elsif omnicrm.is_human(t) then
         new_status := 'ignored'; new_reason := 'human';
     elsif occurred < now() - make_interval(secs => p_stale_seconds) then

@@ -178,7 +178,7 @@ async def test_the_thread_given_to_another_app_and_back(crm: Crm) -> None:
 
 
 async def test_standby_is_recorded_and_never_answered(crm: Crm) -> None:
-    await receive(crm, inbound(standby=True))
+    await receive(crm, inbound(silent="standby"))
     assert await statuses(crm, "in") == ["ignored"]
     assert await claim(crm) == []
 

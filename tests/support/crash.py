@@ -88,6 +88,7 @@ class MortalPlatform:
         self.account: str = platform.account
         self.webhook_path: str = platform.webhook_path
         self.webhook_methods: tuple[str, ...] = platform.webhook_methods
+        self.webhook_below: bool = platform.webhook_below
         self.max_body: int = platform.max_body
         self.capabilities: Capabilities = platform.capabilities
 

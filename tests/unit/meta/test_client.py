@@ -22,8 +22,9 @@ from connectors.message import (
     SendError,
     WindowClosed,
 )
-from connectors.meta import instagram, messenger
 from connectors.meta.client import GraphClient
+from connectors.meta.platform import Instagram as instagram
+from connectors.meta.platform import Messenger as messenger
 from connectors.platform import Profile
 from omnicrm.settings import Settings
 

@@ -28,8 +28,6 @@ def readable(event: AnyEvent) -> dict[str, Any]:
     document = event_to_json(event)
     del document["raw"]
     said = {name: value for name, value in document.items() if value is not None and value not in ([], {})}
-    if said.get("standby") is False:
-        del said["standby"]
     return json.loads(json.dumps(said))  # type: ignore[no-any-return]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from connectors.meta import instagram, messenger
+from connectors.meta.platform import Instagram as instagram
+from connectors.meta.platform import Messenger as messenger
 from connectors.platform import Finding
 from omnicrm.settings import Settings
 

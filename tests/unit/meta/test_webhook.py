@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from connectors.message import Inbound
-from connectors.meta import instagram, messenger
+from connectors.meta.platform import Instagram as instagram
+from connectors.meta.platform import Messenger as messenger
 from connectors.meta.platform import MetaPlatform
 from connectors.meta.signature import sign
 from connectors.platform import Request

@@ -1,0 +1,75 @@
+"""What one setting is: its default, its meaning, how its text is read. The tables of settings are made of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import field, fields
+from typing import Any
+
+
+class SettingsError(Exception):
+    """One line per wrong setting: its name, what is wrong, what is expected."""
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+def listed(value: str) -> tuple[str, ...]:
+    """Words between commas."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """A number within bounds."""
+
+    def read(value: str) -> float:
+        found = float(value)
+        if not low <= found <= high:
+            raise ValueError(f"must be between {low:g} and {high:g}")
+        return found
+
+    return read
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """A whole number within bounds."""
+
+    def read(value: str) -> int:
+        return int(number(low, high)(str(int(value))))
+
+    return read
+
+
+def url(value: str) -> str:
+    """An HTTP address, without its last slash."""
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must start with https:// (or http:// on this machine)")
+    return value.rstrip("/")
+
+
+def setting(default: Any, meaning: str, read: Callable[[str], Any] = text, *, example: str = "", secret: bool = False) -> Any:
+    """A setting as a dataclass field. ``read`` raises ``ValueError`` with what is expected; secrets are never shown."""
+    metadata = {"meaning": meaning, "read": read, "example": example, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+def one_of(value: str, *allowed: str) -> str:
+    """One of the allowed words, in capitals."""
+    if value.upper() not in allowed:
+        raise ValueError(f"must be one of {', '.join(allowed)}")
+    return value.upper()
+
+
+def require(settings: Any, channel: str, names: Sequence[str]) -> None:
+    """Refuse to start without what a channel needs. Raises ``SettingsError`` with one line per missing setting."""
+    specs = {spec.name: spec for spec in fields(settings)}
+    missing = [
+        f"{name.upper()}: missing, {channel} needs it ({specs[name].metadata['meaning']}). "
+        f"Example: {specs[name].metadata['example']}"
+        for name in names
+        if not getattr(settings, name)
+    ]
+    if missing:
+        raise SettingsError("\n".join(missing))
