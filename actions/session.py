@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 from rasa_sdk import Tracker
 from rasa_sdk.events import ActionExecuted, SessionStarted, SlotSet
@@ -19,6 +20,8 @@ CHANNELS = {"ig": "IG", "fb": "FB", "wa": "WA", "email": "EMAIL", "tt": "TT"}
 # A trial in `rasa shell` (or over REST) is a customer of its own kind, so that nothing of it mixes with real channels.
 SHELL = ("SHELL", "shell")
 LOOKUP_SECONDS = 8.0
+# Where Rasa puts the metadata of the message that starts a session.
+METADATA_SLOT = "session_started_metadata"
 
 
 def address_of(sender_id: str) -> tuple[str, str, str]:
@@ -40,25 +43,31 @@ class ActionSessionStart(ShopAction):
         """Return the session's events; the last one is listening."""
         slots = {name: value for name, value in tracker.current_slot_values().items() if value is not None}
         # A form does not outlive its session, so neither does its question; nor is yesterday's offer what "sí" means today.
-        for name in ("requested_slot", "oferta"):
+        for name in ("requested_slot", "oferta", METADATA_SLOT):
             slots.pop(name, None)
         if domain.get("session_config", {}).get("carry_over_slots_to_new_session") is False:
             slots = {}
-        slots.update(await self._customer(tracker.sender_id, known=slots))
+        slots.update(await self._customer(tracker, known=slots))
         return [SessionStarted(), *(SlotSet(name, value) for name, value in slots.items()), ActionExecuted("action_listen")]
 
-    async def _customer(self, sender_id: str, known: dict[str, object]) -> dict[str, object]:
+    async def _customer(self, tracker: Tracker, known: dict[str, object]) -> dict[str, object]:
         try:
-            opened = await asyncio.wait_for(self._open(sender_id), LOOKUP_SECONDS)
-            client = opened["client"]
-            name = clean(client.get("name") or "", 80) or None
-            new = bool(opened["new_client"])
+            customer = _told(tracker) or await asyncio.wait_for(self._ask(tracker.sender_id), LOOKUP_SECONDS)
+            name = clean(customer["name"] or "", 80) or None
+            new = bool(customer["new"])
         except Exception as error:  # who it is can wait; the conversation cannot
             logger.warning("customer unknown: %s", type(error).__name__, extra={"action": "session_without_crm"})
             return {"cliente_nombre": known.get("cliente_nombre"), "cliente_nuevo": known.get("cliente_nuevo", False)}
         return {"cliente_nombre": name, "cliente_nuevo": new}
 
-    async def _open(self, sender_id: str) -> dict:
+    async def _ask(self, sender_id: str) -> dict[str, Any]:
+        """Resolve or create client and conversation: {"name", "new"}."""
         channel, account, user = address_of(sender_id)
         crm = await self.services.crm()
-        return await crm.call("omnicrm_open_conversation", p_channel=channel, p_account=account, p_user=user)
+        opened = await crm.call("omnicrm_open_conversation", p_channel=channel, p_account=account, p_user=user)
+        return {"name": opened["client"].get("name"), "new": opened["new_client"]}
+
+
+def _told(tracker: Tracker) -> dict[str, Any]:
+    """Who writes, as the message that starts the session says: the turn's claim has resolved it already. Empty: unknown."""
+    return (tracker.get_slot(METADATA_SLOT) or {}).get("customer") or {}

@@ -67,10 +67,12 @@ class PlatformInput(InputChannel):
         channels: list[PlatformInput] = vars(on_new_message).setdefault("omnicrm_channels", [])
         if not any(other.platform.webhook_path == self.platform.webhook_path for other in channels):
 
-            async def webhook(request: Request) -> HTTPResponse:
+            async def webhook(request: Request, below: str = "") -> HTTPResponse:
                 return await take_webhook(self.platform, request.app.ctx.omnicrm.receive, request)
 
             blueprint.add_route(webhook, "/", methods=self.platform.webhook_methods)
+            if self.platform.webhook_below:
+                blueprint.add_route(webhook, "/<below:path>", methods=self.platform.webhook_methods, name="webhook_below")
         if not channels:
             # Called as decorators: given a partial or a method directly, Sanic 21.12 drops it without a word.
             blueprint.listener("before_server_start")(partial(_open, self, channels))
@@ -92,6 +94,7 @@ async def _open(first: PlatformInput, channels: Sequence[PlatformInput], app: Sa
     app.config.REQUEST_MAX_SIZE = max(channel.platform.max_body for channel in channels)
     app.ctx.omnicrm = Runtime(first.settings, await first.open_crm(), [channel.platform for channel in channels])
     app.ctx.omnicrm_channels = channels
+    app.ctx.omnicrm.listen()
 
 
 async def _work(settings: Settings, app: Sanic, _loop: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import PurePosixPath
@@ -58,6 +58,21 @@ def fit(message: Outgoing, capabilities: Capabilities) -> list[Outgoing]:
     if message.choices and parts:
         parts[-1] = replace(parts[-1], choices=message.choices + parts[-1].choices)
     return parts
+
+
+def fit_turn(messages: Sequence[Outgoing], capabilities: Capabilities) -> list[Outgoing]:
+    """All that a turn says, as requests of the channel: message by message, or joined where the channel wants one."""
+    if not capabilities.one_message:
+        return [part for message in messages for part in fit(message, capabilities)]
+    whole = Outgoing(
+        text=_join("\n\n", *(part for m in messages for part in (m.text or "", m.media.url if m.media else ""))),
+        buttons=tuple(button for m in messages for button in (*m.buttons, *m.quick_replies)),
+        cards=tuple(card for m in messages for card in m.cards),
+    )
+    parts = fit(whole, capabilities)
+    if not parts:
+        return []
+    return [Outgoing(text=_join("\n\n", *(part.text or "" for part in parts)), choices=parts[-1].choices)]
 
 
 # --- text --------------------------------------------------------------------------------------------------------------

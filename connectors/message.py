@@ -83,7 +83,8 @@ class Inbound(Event):
 
     ``payload`` is what a tapped button or quick reply carries; ``title`` its words. ``silent``: record it and say nothing,
     for this reason (``standby``: another app holds the thread; ``stale``; ``automatic``: a machine wrote it…).
-    ``opens_window`` in seconds: how long the platform lets us answer freely.
+    ``sender``: whose hourly answers this counts among, where that is wider than the conversation. ``opens_window`` in
+    seconds: how long the platform lets us answer freely.
     """
 
     platform_id: str | None
@@ -95,6 +96,7 @@ class Inbound(Event):
     reply_to: str | None = None
     referral: dict[str, Json] | None = None
     contact: Contact | None = None
+    sender: str | None = None
     silent: str | None = None
     opens_window: int | None = None
 

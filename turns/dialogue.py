@@ -60,7 +60,8 @@ class RasaDialogue:
         collector = ReplyCollector(channel_name)
         message = UserMessage(
             turn.text, collector, work.key, input_channel=channel_name, message_id=str(turn.message_ids[-1]),
-            metadata=turn.metadata,
+            # A session that starts with this message learns from it who writes, and need not ask the CRM.
+            metadata={**turn.metadata, "customer": work.client},
         )
         calls = TurnCalls(time.monotonic() + self._action_timeout)
         token = turn_calls.set(calls)

@@ -34,7 +34,10 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """One conversation that this worker holds until its lease ends; ``token`` fences everything it changes."""
+    """One conversation that this worker holds until its lease ends; ``token`` fences everything it changes.
+
+    ``client``: {"name": str or None, "new": bool}.
+    """
 
     thread: int
     token: int
@@ -46,15 +49,17 @@ class Claimed:
     opted_out: bool
     needs_profile: bool
     choices: tuple[Json, ...]
+    client: dict[str, Json] = field(default_factory=dict)
 
     @staticmethod
     def from_json(row: Json) -> Claimed:
         """Read one item of ``omnicrm_claim``'s work."""
         return Claimed(
             thread=row["thread"], token=row["token"], key=row["key"],
-            address=Address(channel=row["channel"], account=row["account"], user=row["user"]),
+            address=Address(channel=row["channel"], account=row["account"], user=row["user"], context=row["context"] or {}),
             inbound=tuple(Received.from_json(m) for m in row["inbound"]), dialogue=row["dialogue"], attempts=row["attempts"],
             opted_out=row["opted_out"], needs_profile=row["needs_profile"], choices=tuple(row["choices"] or ()),
+            client=row["client"],
         )
 
 

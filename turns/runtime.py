@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import httpx
 
-from connectors.message import AnyEvent, Unsupported, event_to_json
-from connectors.platform import Platform
+from connectors.message import AccountState, AnyEvent, Unsupported, event_to_json
+from connectors.platform import Listener, Platform
 from crm.port import Crm, CrmRejected
 from omnicrm.settings import Settings
+from turns.desk import CrmDesk
 from turns.model import Dialogue
 from turns.sender import Sender
 from turns.worker import Worker
@@ -28,6 +29,7 @@ class Runtime:
         self._settings = settings
         self._crm = crm
         self._platforms: Mapping[str, Platform] = {f"{p.channel}:{p.account}": p for p in platforms}
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._worker: Worker | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -49,6 +51,10 @@ class Runtime:
                 )
                 return await self._store([refused])
             return [result for event in events for result in await self.receive([event])]
+        for event in events:
+            if isinstance(event, AccountState) and not event.ok:
+                account = f"{event.channel}:{event.account}"
+                logger.error("account cannot send action=receive account=%s reason=%s", account, event.reason)
         if self._worker is not None and any(result.get("due") for result in results):
             self._worker.wake()
         return results
@@ -61,19 +67,24 @@ class Runtime:
         )
         return results
 
+    def listen(self) -> None:
+        """Let the platforms that fetch by themselves begin; needs a running event loop."""
+        desk = CrmDesk(self._crm, self.receive, self._name)
+        self._tasks += [asyncio.create_task(p.listen(desk)) for p in self._platforms.values() if isinstance(p, Listener)]
+
     def start(self, dialogue: Dialogue) -> None:
         """Start working; needs a running event loop."""
         settings = self._settings
         takeover = settings.takeover_hours * 3600
         sender = Sender(self._crm, self._platforms, lease_seconds=settings.lease_seconds, takeover_seconds=takeover)
         self._worker = Worker(
-            f"{socket.gethostname()}:{os.getpid()}", self._crm, self._platforms, dialogue, sender,
+            self._name, self._crm, self._platforms, dialogue, sender,
             concurrency=settings.worker_concurrency, lease_seconds=settings.lease_seconds, poll_seconds=settings.poll_seconds,
             takeover_seconds=takeover, reply_max_age_seconds=settings.reply_max_age_seconds,
         )
-        self._tasks = [asyncio.create_task(self._worker.run()), asyncio.create_task(self._listen(self._worker))]
+        self._tasks += [asyncio.create_task(self._worker.run()), asyncio.create_task(self._wake_on_news(self._worker))]
 
-    async def _listen(self, worker: Worker) -> None:
+    async def _wake_on_news(self, worker: Worker) -> None:
         async for _ in self._crm.listen():
             worker.wake()
 

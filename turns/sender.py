@@ -63,11 +63,13 @@ class Sender:
         settled: dict[str, Any] | None = None
         while True:
             step = await self._next(work, platform, settled)
+            if "wait" in step:
+                await self._sleep(max(0.0, step["wait"]))
+                settled = None
+                continue
             if "send" not in step:
                 due: float | None = step.get("due_seconds")
                 return due
-            if step["delay"] > 0:
-                await self._sleep(step["delay"])
             settled = await self._send(work, platform, step["send"])
 
     async def _next(self, work: Claimed, platform: Platform, settled: Json) -> Json:

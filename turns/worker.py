@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from connectors.fit import fit
+from connectors.fit import fit_turn
 from connectors.message import SendError
 from connectors.platform import Platform
 from crm.port import Crm, CrmError
@@ -165,7 +165,7 @@ class Worker:
             return None
 
     def _document(self, turn: TurnInput, result: TurnResult, platform: Platform) -> dict[str, Any]:
-        replies = [part for reply in result.replies for part in fit(reply, platform.capabilities)]
+        replies = fit_turn(result.replies, platform.capabilities)
         ids = list(turn.message_ids)
         return {
             "handled": [] if result.silent else ids,

@@ -5,10 +5,13 @@ create schema if not exists omnicrm;
 -- The channels we know; a new platform adds a line here.
 create table if not exists omnicrm.channels (
     code text primary key,
-    identity_kind text not null
+    identity_kind text not null,
+    -- More answers than this to one sender within an hour are a loop with another machine, where that can happen.
+    replies_per_hour integer
 );
-insert into omnicrm.channels (code, identity_kind) values
-    ('WA', 'whatsapp'), ('IG', 'instagram'), ('FB', 'messenger'), ('EMAIL', 'email'), ('TT', 'tiktok'), ('SHELL', 'shell')
+insert into omnicrm.channels (code, identity_kind, replies_per_hour) values
+    ('WA', 'whatsapp', null), ('IG', 'instagram', null), ('FB', 'messenger', null), ('EMAIL', 'email', 20), ('TT', 'tiktok', null),
+    ('SHELL', 'shell', null)
 on conflict do nothing;
 
 do $$
@@ -43,6 +46,10 @@ begin
             channel text not null references omnicrm.channels (code),
             account text not null,
             user_id text not null,
+            -- Who counts as one sender where answers are limited; wider than the thread where one can open many.
+            sender text not null,
+            -- What the platform wants back when we write here; no meaning to us.
+            context jsonb,
             owner text not null default ''bot'' check (owner in (''bot'', ''human'')),
             owner_since timestamptz,
             owner_until timestamptz,
@@ -68,6 +75,7 @@ $$;
 create index if not exists client_identities_client_idx on omnicrm.client_identities (client_id);
 create index if not exists threads_due_idx on omnicrm.threads (due_at) where due_at is not null;
 create index if not exists threads_client_idx on omnicrm.threads (client_id);
+create index if not exists threads_sender_idx on omnicrm.threads (channel, sender);
 
 -- Messages are the history and the queue. In: received -> handled | ignored | dead.
 -- Out: queued -> sending -> sent -> delivered -> read | failed | withdrawn | unknown.
@@ -91,6 +99,8 @@ create table if not exists omnicrm.messages (
     ready_at timestamptz,
     expires_at timestamptz,
     next_attempt_at timestamptz,
+    -- The place in the account's pace that is kept for it.
+    slot_at timestamptz,
     attempts integer not null default 0,
     sent_at timestamptz,
     error jsonb,
@@ -120,6 +130,7 @@ create table if not exists omnicrm.platform_events (
     created_at timestamptz not null default now()
 );
 create index if not exists platform_events_about_idx on omnicrm.platform_events (about) where type in ('edit', 'unsend');
+create index if not exists platform_events_receipts_idx on omnicrm.platform_events (thread_id, created_at) where type = 'receipt';
 create index if not exists platform_events_created_idx on omnicrm.platform_events (created_at);
 
 -- Sending state of each of our accounts: pace, and whether it stands still until a person mends something.
@@ -158,6 +169,13 @@ create index if not exists knowledge_search_idx on omnicrm.knowledge using gin (
 create table if not exists omnicrm.state (
     name text primary key,
     value text not null
+);
+
+-- What one process at a time may do, such as reading a mailbox.
+create table if not exists omnicrm.leases (
+    name text primary key,
+    worker text not null,
+    until timestamptz not null
 );
 
 do $$

@@ -5,9 +5,20 @@ language sql stable set search_path = '' as $$
     select t.owner = 'human' and (t.owner_until is null or t.owner_until > now())
 $$;
 
+-- A new client was made for a first message, and nothing that they wrote was dealt with before. The webhook makes the thread
+-- before the dialogue asks, so a thread that is there does not mean a client that we know.
+create or replace function omnicrm.is_new(t omnicrm.threads) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from omnicrm.client_identities i where i.client_id = t.client_id and i.source = 'message')
+        and not exists (
+            select from omnicrm.messages m join omnicrm.threads x on x.id = m.thread_id
+            where x.client_id = t.client_id and m.status <> 'received')
+$$;
+
 -- The client that this platform id belongs to: our identities first, then the plan's columns (filled by imports and by
--- the owner's other software), then a conversation that was there before us. Null: nobody yet.
-create or replace function omnicrm.find_client(p_channel text, p_account text, p_user text) returns text
+-- the owner's other software), then what the platform vouches for, then a conversation that was there before us.
+-- Null: nobody yet. p_contact: {"name", "phone", "email"}, each may be missing.
+create or replace function omnicrm.find_client(p_channel text, p_account text, p_user text, p_contact jsonb) returns text
 language plpgsql stable set search_path = '' as $$
 declare
     found_id text;
@@ -23,6 +34,11 @@ begin
                 else false end
         limit 1;
     end if;
+    if found_id is null and (p_contact ->> 'phone' is not null or p_contact ->> 'email' is not null) then
+        select c.id::text into found_id from public.clients c
+        where c.phone = p_contact ->> 'phone' or lower(c.email) = p_contact ->> 'email'
+        order by c.id limit 1;
+    end if;
     if found_id is null then
         select c.client_id::text into found_id from public.conversations c
         where c.channel::text = p_channel and c.platform_user_id = p_user and (c.account is null or c.account = p_account)
@@ -35,7 +51,9 @@ $$;
 
 -- The thread of an address; creates client, identity and conversation where they are missing. The caller holds the
 -- address's advisory lock, so two first messages never make two clients.
-create or replace function omnicrm.resolve_thread(p_channel text, p_account text, p_user text, p_key text) returns omnicrm.threads
+create or replace function omnicrm.resolve_thread(
+    p_channel text, p_account text, p_user text, p_key text, p_contact jsonb default null, p_sender text default null
+) returns omnicrm.threads
 language plpgsql set search_path = '' as $$
 declare
     t omnicrm.threads;
@@ -48,10 +66,10 @@ begin
         return t;
     end if;
 
-    v_client := omnicrm.find_client(p_channel, p_account, p_user);
+    v_client := omnicrm.find_client(p_channel, p_account, p_user, p_contact);
     if v_client is null then
-        insert into public.clients (name, instagram_id, messenger_id, tiktok_id)
-        values ('', case when p_channel = 'IG' then p_user end, case when p_channel = 'FB' then p_user end,
+        insert into public.clients (name, phone, email, instagram_id, messenger_id, tiktok_id)
+        values (coalesce(p_contact ->> 'name', ''), p_contact ->> 'phone', p_contact ->> 'email', case when p_channel = 'IG' then p_user end, case when p_channel = 'FB' then p_user end,
             case when p_channel = 'TT' then p_user end)
         returning id into v_client;
         was_new := true;
@@ -73,8 +91,8 @@ begin
         update public.conversations set account = p_account where id = v_conversation and account is null;
     end if;
 
-    insert into omnicrm.threads (key, conversation_id, client_id, channel, account, user_id)
-    values (p_key, v_conversation, v_client, p_channel, p_account, p_user)
+    insert into omnicrm.threads (key, conversation_id, client_id, channel, account, user_id, sender)
+    values (p_key, v_conversation, v_client, p_channel, p_account, p_user, coalesce(p_sender, p_user))
     returning * into t;
     return t;
 end
@@ -112,6 +130,12 @@ begin
     set status = case when status in ('delivered', 'read') then status else 'sent' end,
         platform_id = coalesce(platform_id, p_platform_id), sent_at = coalesce(sent_at, now()), error = null
     where id = p_message returning * into m;
+    -- Its receipts may have come while we did not know its id yet.
+    perform omnicrm.receive_receipt(r.payload, m.thread_id)
+    from (
+        select p.payload from omnicrm.platform_events p
+        where p.thread_id = m.thread_id and p.type = 'receipt' and p.created_at >= m.created_at and p.payload -> 'platform_ids' ? p_platform_id
+        order by p.id) r;
     update omnicrm.threads set attention = null, attention_since = null
     where id = m.thread_id and attention = 'envío sin confirmar'
         and not exists (select from omnicrm.messages x where x.thread_id = m.thread_id and x.status = 'unknown');
@@ -133,7 +157,8 @@ $$;
 create or replace function omnicrm.receive_inbound(e jsonb, p_burst_seconds float8, p_stale_seconds float8) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-    t omnicrm.threads := omnicrm.resolve_thread(e #>> '{address,channel}', e #>> '{address,account}', e #>> '{address,user}', e #>> '{address,key}');
+    t omnicrm.threads := omnicrm.resolve_thread(
+        e #>> '{address,channel}', e #>> '{address,account}', e #>> '{address,user}', e #>> '{address,key}', e -> 'contact', e ->> 'sender');
     occurred timestamptz := (e ->> 'timestamp')::timestamptz;
     new_status text := 'received';
     new_reason text;
@@ -182,7 +207,16 @@ begin
         return jsonb_build_object('stored', false, 'thread', t.id);
     end if;
 
+    update public.clients set
+        name = coalesce(nullif(name, ''), e #>> '{contact,name}', ''),
+        phone = coalesce(phone, e #>> '{contact,phone}'),
+        email = coalesce(email, e #>> '{contact,email}')
+    where id = t.client_id
+        and (coalesce(name, '') = '' and e #>> '{contact,name}' is not null
+            or phone is null and e #>> '{contact,phone}' is not null
+            or email is null and e #>> '{contact,email}' is not null);
     update omnicrm.threads set
+        context = coalesce(e #> '{address,context}', context),
         -- While a worker holds the lease, due_at is the lease's end: releasing looks for what came meanwhile.
         due_at = case
             when new_status <> 'received' or lease_until > now() then due_at
@@ -262,6 +296,27 @@ begin
 end
 $$;
 
+-- An account that cannot send holds its queue until it can again. Returns whether something may go out now.
+create or replace function omnicrm.receive_account_state(e jsonb) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+    -- Not infinity: nobody can subtract from it.
+    until_mended constant timestamptz := '9999-01-01';
+begin
+    if not (e ->> 'ok')::boolean then
+        insert into omnicrm.accounts (channel, account, paused_until, paused_reason)
+        values (e ->> 'channel', e ->> 'account', until_mended, e ->> 'reason')
+        on conflict (channel, account) do update set paused_until = excluded.paused_until, paused_reason = excluded.paused_reason;
+        return false;
+    end if;
+    update omnicrm.accounts set paused_until = null, paused_reason = null
+    where channel = e ->> 'channel' and account = e ->> 'account' and paused_until > now();
+    update omnicrm.threads set due_at = now()
+    where channel = e ->> 'channel' and account = e ->> 'account' and due_at >= until_mended;
+    return found;
+end
+$$;
+
 -- One event. Messages go to messages; everything else is kept in platform_events and has its effect once.
 create or replace function omnicrm.receive_one(e jsonb, p_burst_seconds float8, p_takeover_seconds float8, p_stale_seconds float8) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -283,6 +338,9 @@ begin
     returning id into added;
     if added is null then
         return jsonb_build_object('stored', false, 'thread', v_thread);
+    end if;
+    if e ->> 'type' = 'accountstate' then
+        return jsonb_build_object('stored', true, 'due', omnicrm.receive_account_state(e));
     end if;
     if v_thread is null then
         return jsonb_build_object('stored', true);
@@ -364,13 +422,7 @@ begin
     perform pg_advisory_xact_lock(hashtextextended(v_key, 0));
     known := exists (select from omnicrm.threads where key = v_key);
     t := omnicrm.resolve_thread(p_channel, p_account, p_user, v_key);
-    -- New: the client was made for this address, and nothing that they wrote was dealt with before. The webhook makes the
-    -- thread before the dialogue asks, so a thread that is there does not mean a client that we know.
-    is_new := exists (select from omnicrm.client_identities i where i.client_id = t.client_id and i.source = 'message')
-        and not exists (
-            select from omnicrm.messages m join omnicrm.threads x on x.id = m.thread_id
-            where x.client_id = t.client_id and m.status <> 'received')
-        and (not known or exists (select from omnicrm.messages m where m.thread_id = t.id));
+    is_new := omnicrm.is_new(t) and (not known or exists (select from omnicrm.messages m where m.thread_id = t.id));
     return (
         select jsonb_build_object(
             'conversation', t.conversation_id, 'key', t.key, 'new_client', is_new, 'opted_out', t.opted_out,

@@ -30,6 +30,19 @@ language sql volatile set search_path = '' as $$
     select * from omnicrm.threads where id = p_thread and lease_token = p_token and lease_until > clock_timestamp() for update
 $$;
 
+-- Whether a sender has had as many answers within the hour as the channel allows.
+create or replace function omnicrm.is_over_limit(t omnicrm.threads) returns boolean
+language plpgsql stable set search_path = '' as $$
+declare
+    allowed integer := (select c.replies_per_hour from omnicrm.channels c where c.code = t.channel);
+begin
+    return allowed is not null and allowed <= (
+        select count(*) from omnicrm.threads x join omnicrm.messages m on m.thread_id = x.id
+        where x.channel = t.channel and x.sender = t.sender and x.account = t.account
+            and m.direction = 'out' and m.author = 'bot' and m.created_at > now() - interval '1 hour');
+end
+$$;
+
 -- Give a worker up to p_limit conversations that are due, with all it needs for their turns.
 -- p_accounts: ["IG:<account>", …], those that this worker can send to.
 -- Returns {"work": [...], "next_due_seconds": number or null}.
@@ -62,12 +75,17 @@ begin
         end if;
         if omnicrm.is_human(t) then
             update omnicrm.messages set status = 'ignored', reason = 'human' where thread_id = t.id and status = 'received';
+        elsif omnicrm.is_over_limit(t) then
+            update omnicrm.messages set status = 'ignored', reason = 'limit' where thread_id = t.id and status = 'received';
+            if found then
+                update omnicrm.threads set attention = 'demasiadas respuestas en una hora', attention_since = now() where id = t.id;
+            end if;
         end if;
 
         select jsonb_build_object(
             'thread', t.id, 'token', t.lease_token, 'key', t.key, 'channel', t.channel, 'account', t.account, 'user', t.user_id,
-            'opted_out', t.opted_out, 'dialogue', t.dialogue,
-            'client', jsonb_build_object('id', c.id, 'name', nullif(c.name, '')),
+            'context', t.context, 'opted_out', t.opted_out, 'dialogue', t.dialogue,
+            'client', jsonb_build_object('name', nullif(c.name, ''), 'new', omnicrm.is_new(t)),
             'needs_profile', coalesce(c.name, '') = '' and coalesce(t.profile_checked_at < now() - interval '1 day', true),
             'inbound', coalesce((
                 select jsonb_agg(jsonb_build_object('id', m.id, 'kind', m.kind, 'text', m.text, 'content', m.content,
@@ -215,12 +233,15 @@ begin
 end
 $$;
 
--- Settle the last send, if any, and give the next one of this thread, marked as sending; or release the thread.
--- Returns {"send": {"id", "message", "attempts"}, "delay": seconds} | {"released": true, "due_seconds": number or null} | {"lost": true}.
+-- Settle the last send, if any, and give the next one of this thread, marked as sending; or release the thread. One whose
+-- place in the account's pace is yet to come stays queued and keeps that place: the caller waits for it, at most p_patience
+-- seconds, and asks again.
+-- Returns {"send": {"id", "message", "attempts"}} | {"wait": seconds} | {"released": true, "due_seconds": number or null} | {"lost": true}.
 create or replace function public.omnicrm_next_send(
     p_thread bigint, p_token bigint, p_lease_seconds float8, p_rate float8, p_settled jsonb default null,
     -- About half an hour of the sender's growing delays; the reply's age ends it earlier where it must.
-    p_max_attempts integer default 20, p_pause_seconds float8 default 60, p_takeover_seconds float8 default 43200
+    p_max_attempts integer default 20, p_pause_seconds float8 default 60, p_takeover_seconds float8 default 43200,
+    p_patience float8 default 1
 ) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -260,16 +281,23 @@ begin
             if a.paused_until > now() then
                 exit;
             end if;
-            slot := greatest(a.next_send_at, now());
-            update omnicrm.accounts set next_send_at = slot + make_interval(secs => 1 / p_rate), paused_until = null, paused_reason = null
-            where channel = t.channel and account = t.account;
-            update omnicrm.messages set status = 'sending', attempts = attempts + 1 where id = m.id;
+            if m.slot_at is null then
+                slot := greatest(a.next_send_at, now());
+                update omnicrm.accounts set next_send_at = slot + make_interval(secs => 1 / p_rate), paused_until = null, paused_reason = null
+                where channel = t.channel and account = t.account;
+                if slot > now() then
+                    update omnicrm.messages set slot_at = slot, next_attempt_at = slot where id = m.id;
+                    exit when slot > now() + make_interval(secs => p_patience);
+                end if;
+            end if;
             update omnicrm.threads
             set lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds), due_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
             where id = t.id;
-            return jsonb_build_object(
-                'send', jsonb_build_object('id', m.id, 'message', m.content, 'attempts', m.attempts + 1),
-                'delay', greatest(0, extract(epoch from slot - clock_timestamp())));
+            if slot > now() then
+                return jsonb_build_object('wait', extract(epoch from slot - clock_timestamp()));
+            end if;
+            update omnicrm.messages set status = 'sending', attempts = attempts + 1, slot_at = null where id = m.id;
+            return jsonb_build_object('send', jsonb_build_object('id', m.id, 'message', m.content, 'attempts', m.attempts + 1));
         end if;
     end loop;
     due := omnicrm.release(t.id, null);

@@ -52,6 +52,30 @@ begin
 end
 $$;
 
+-- A small document under a name: what a platform that fetches by itself remembers, such as how far a mailbox is read.
+create or replace function public.omnicrm_remember(p_name text, p_value jsonb) returns jsonb
+language sql set search_path = '' as $$
+    insert into omnicrm.state (name, value) values ('memory:' || p_name, p_value::text)
+    on conflict (name) do update set value = excluded.value
+    returning 'true'::jsonb
+$$;
+
+create or replace function public.omnicrm_recall(p_name text) returns jsonb
+language sql stable set search_path = '' as $$
+    select value::jsonb from omnicrm.state where name = 'memory:' || p_name
+$$;
+
+-- Be the one who does something for so long; the holder may go on before it ends.
+create or replace function public.omnicrm_lease(p_name text, p_worker text, p_seconds float8) returns jsonb
+language plpgsql set search_path = '' as $$
+begin
+    insert into omnicrm.leases (name, worker, until) values (p_name, p_worker, clock_timestamp() + make_interval(secs => p_seconds))
+    on conflict (name) do update set worker = excluded.worker, until = excluded.until
+    where leases.worker = excluded.worker or leases.until <= clock_timestamp();
+    return to_jsonb(found);
+end
+$$;
+
 create or replace function public.omnicrm_schema_version() returns jsonb
 language sql stable set search_path = '' as $$
     select to_jsonb(20261123000300)

@@ -10,11 +10,12 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from connectors.message import Address
+from connectors.message import Address, Contact
 from crm.port import Crm
 from omnicrm.settings import Settings
 from tests.support.events import (
     CUSTOMER,
+    WHATSAPP,
     claim,
     commit,
     control,
@@ -260,3 +261,48 @@ async def test_a_payload_counts_only_where_we_issued_it(crm: Crm) -> None:
     }
     assert issued == {("/preguntar_precio", True), ("/restart", False)}
     assert [m["content"]["issued"] for m in (await conversation(crm, stranger.key))["messages"]] == [False]
+
+
+async def test_a_receipt_that_comes_before_its_send_is_known_counts_all_the_same(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "hola")
+    step = await next_send(crm, work)
+    await receive(crm, receipt("read", "our-9"), receipt("delivered", "our-9"))
+    await next_send(crm, work, {"message": step["send"]["id"], "outcome": "sent", "platform_id": "our-9"})
+    assert await statuses(crm, "out") == ["read"]
+
+
+async def test_what_the_platform_wants_back_is_that_of_the_newest_message(crm: Crm) -> None:
+    newer = replace(WHATSAPP, context={"chat_id": "525512345678@s.whatsapp.net"})
+    await receive(crm, inbound(address=WHATSAPP))
+    await receive(crm, inbound(address=newer))
+    (work,) = await claim(crm)
+    assert (work["context"], len(work["inbound"])) == (newer.context, 2)
+
+
+async def test_what_the_platform_vouches_for_names_a_new_client_and_fills_in_a_known_one(crm: Crm) -> None:
+    await receive(crm, inbound(address=WHATSAPP, contact=Contact(name="Ana", phone="+525512345678")))
+    client = (await conversation(crm, WHATSAPP.key))["client"]
+    assert (client["name"], client["phone"]) == ("Ana", "+525512345678")
+    await receive(crm, inbound(address=WHATSAPP, contact=Contact(name="Otra", phone="+525512345678", email="ana@x.mx")))
+    client = (await conversation(crm, WHATSAPP.key))["client"]
+    assert (client["name"], client["email"]) == ("Ana", "ana@x.mx")
+
+
+async def test_a_phone_or_a_mail_address_that_the_shop_knows_is_that_client(crm: Crm) -> None:
+    await receive(crm, inbound(address=WHATSAPP, contact=Contact(phone="+525512345678", email="ana@x.mx")))
+    mail = Address(channel="EMAIL", account="hola@eum.mx", user="ana@x.mx")
+    await receive(crm, inbound(address=mail, contact=Contact(email="ana@x.mx")))
+    stranger = replace(mail, user="unverified:ana@x.mx:abc")
+    await receive(crm, inbound(address=stranger, contact=Contact(name="Ana")))
+    ana, same, other = [(await conversation(crm, a.key))["client"]["id"] for a in (WHATSAPP, mail, stranger)]
+    assert ana == same
+    assert other != ana
+
+
+async def test_a_message_that_a_platform_wants_recorded_only_says_why(crm: Crm) -> None:
+    await receive(crm, inbound(silent="automatic:auto_submitted"))
+    (message,) = (await conversation(crm))["messages"]
+    assert (message["status"], message["reason"]) == ("ignored", "automatic:auto_submitted")
+    assert await claim(crm) == []

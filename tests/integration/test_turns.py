@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import psycopg
 
+from connectors.message import Address, Json
 from crm.port import Crm
 from omnicrm.settings import Settings
-from tests.support.events import CUSTOMER, claim, commit, conversation, echo, inbound, next_send, receive
+from tests.support.events import CUSTOMER, account_state, claim, commit, conversation, echo, inbound, next_send, receive
 from tests.support.eventually import eventually
 
 
@@ -195,7 +197,7 @@ async def test_a_worker_that_died_sending_leaves_an_unknown_that_is_never_repeat
     await receive(crm, inbound())
     (work,) = await claim(crm)
     await commit(crm, work, "a")
-    await crm.call("omnicrm_next_send", p_thread=work["thread"], p_token=work["token"], p_lease_seconds=0.05, p_rate=1000.0)
+    await crm.call("omnicrm_next_send", p_thread=work["thread"], p_token=work["token"], p_lease_seconds=0.05, p_rate=1e6)
 
     async def due() -> list[object]:
         return await claim(crm)
@@ -217,20 +219,71 @@ async def test_an_answer_that_is_too_old_is_not_sent_but_shown(crm: Crm) -> None
     assert (await conversation(crm))["attention"] == "una respuesta caducó sin salir"
 
 
-async def test_sends_of_one_account_are_paced(crm: Crm) -> None:
-    from dataclasses import replace
-
+async def test_sends_of_one_account_are_paced_and_what_waits_long_is_given_back(crm: Crm) -> None:
     people = [replace(CUSTOMER, user=f"u{i}") for i in range(5)]
     await receive(crm, *(inbound(address=p) for p in people))
-    delays = []
+    steps = []
     for work in await claim(crm):
         await commit(crm, work, "hola")
-        step = await crm.call(
-            "omnicrm_next_send", p_thread=work["thread"], p_token=work["token"], p_lease_seconds=30.0, p_rate=2.0
-        )
-        delays.append(step["delay"])
-    assert delays == sorted(delays)
-    assert delays[-1] > 1.0
+        steps.append(await next_send(crm, work, p_rate=2.0))
+    first, second, *later = steps
+    assert first["send"]["attempts"] == 1
+    assert 0.3 < second["wait"] <= 0.5
+    assert [step["released"] for step in later if "wait" not in step] == [True] * len([s for s in later if "wait" not in s])
+    due = [step.get("wait") or step["due_seconds"] for step in steps[1:]]
+    assert due == sorted(due)
+    assert 1.5 < due[-1] <= 2.0
+
+
+async def test_an_answer_that_waits_for_its_turn_to_be_sent_is_still_queued_and_keeps_its_place(crm: Crm) -> None:
+    other = replace(CUSTOMER, user="u2")
+    await receive(crm, inbound(), inbound(address=other))
+    (one, two) = await claim(crm, lease=0.3)
+    await commit(crm, one, "uno")
+    assert "send" in await next_send(crm, one, p_rate=2.0)
+    await commit(crm, two, "dos")
+    assert "wait" in await next_send(crm, two, p_rate=2.0, p_lease_seconds=0.1)
+    assert [m["status"] for m in (await conversation(crm, two["key"]))["messages"]] == ["handled", "queued"]
+
+    # Its worker dies while it waits: nobody has to wonder whether it went out.
+    async def sent_by_another() -> Json:
+        (work,) = [work for work in await claim(crm, "b") if work["key"] == two["key"]] or [None]
+        return work and (await next_send(crm, work, p_rate=2.0)).get("send")
+
+    assert (await eventually(sent_by_another))["attempts"] == 1
+
+
+async def test_an_account_that_cannot_send_holds_its_answers_until_it_can(crm: Crm) -> None:
+    await receive(crm, inbound())
+    await receive(crm, account_state(ok=False))
+    (work,) = await claim(crm)
+    await commit(crm, work, "hola")
+    assert "send" not in await next_send(crm, work)
+    assert [m["status"] for m in (await conversation(crm))["messages"]] == ["handled", "queued"]
+    overview = await crm.call("omnicrm_overview")
+    assert [(p["account"], p["reason"]) for p in overview["paused"]] == [(CUSTOMER.account, "número desvinculado")]
+    assert await claim(crm) == []
+
+    (told,) = await receive(crm, account_state(ok=True))
+    assert told["due"] is True
+    (work,) = await claim(crm)
+    assert (await next_send(crm, work))["send"]["message"]["text"] == "hola"
+    assert (await crm.call("omnicrm_overview"))["paused"] == []
+
+
+async def test_a_sender_who_gets_too_many_mails_in_an_hour_gets_no_more_and_a_person_looks(crm: Crm) -> None:
+    """Two machines that answer each other; each of its mails opens a conversation of its own."""
+    for number in range(21):
+        loop = Address(channel="EMAIL", account="hola@eum.mx", user=f"unverified:robot@x.mx:{number}")
+        await receive(crm, inbound(address=loop, sender="robot@x.mx"))
+        (work,) = await claim(crm)
+        if number == 20:
+            assert work["inbound"] == []
+            break
+        await commit(crm, work, "gracias por tu correo")
+        await next_send(crm, work)
+    held = await conversation(crm, loop.key)
+    assert ([m["reason"] for m in held["messages"]], held["attention"]) == (["limit"], "demasiadas respuestas en una hora")
 
 
 async def test_work_of_accounts_that_a_worker_does_not_serve_is_left_alone(crm: Crm) -> None:

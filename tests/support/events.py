@@ -6,12 +6,15 @@ from datetime import datetime, timezone
 from itertools import count
 from typing import Any
 
-from connectors.message import Address, Control, Echo, Edit, Inbound, Json, Receipt, Unsend, event_to_json
+from connectors.message import AccountState, Address, Control, Echo, Edit, Inbound, Json, Receipt, Unsend, event_to_json
 from crm.port import Crm
 
 _numbers = count(1)
+WHATSAPP = Address(
+    channel="WA", account="MANTIS-M72HC", user="+525512345678", context={"chat_id": "5215512345678@s.whatsapp.net"}
+)
 CUSTOMER = Address(channel="IG", account="17841470026191358", user="5360758100663278")
-ACCOUNTS = ["IG:17841470026191358", "FB:104098558513421"]
+ACCOUNTS = ["IG:17841470026191358", "FB:104098558513421", "WA:MANTIS-M72HC", "EMAIL:hola@eum.mx"]
 
 
 def now() -> datetime:
@@ -62,6 +65,12 @@ def control(holder: Any, **fields: Any) -> Control:
     return Control(holder=holder, **_fields(fields, "control"))
 
 
+def account_state(ok: bool, **fields: Any) -> AccountState:
+    """The customer's account can send again, or cannot."""
+    made = {**_fields({}, "state"), "address": None, "channel": CUSTOMER.channel, "account": CUSTOMER.account, **fields}
+    return AccountState(ok=ok, reason="" if ok else "número desvinculado", **made)
+
+
 async def receive(crm: Crm, *events: Any, **options: float) -> list[Json]:
     """Store a delivery of these events, in one call."""
     results: list[Json] = await crm.call("omnicrm_receive", p_events=[event_to_json(e) for e in events], **options)
@@ -95,10 +104,8 @@ async def next_send(crm: Crm, work: Json, settled: Json = None, **options: Any) 
         "omnicrm_next_send",
         p_thread=work["thread"],
         p_token=work["token"],
-        p_lease_seconds=30.0,
-        p_rate=1000.0,
         p_settled=settled,
-        **options,
+        **{"p_rate": 1e6, "p_lease_seconds": 30.0, **options},
     )
 
 

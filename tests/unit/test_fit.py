@@ -10,7 +10,7 @@ import regex  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.fit import PROMPT, cut, fit, measure, split
+from connectors.fit import PROMPT, cut, fit, fit_turn, measure, split
 from connectors.message import Button, Capabilities, Card, Media, Outgoing
 
 MESSENGER = Capabilities(
@@ -378,3 +378,32 @@ def test_parts_hold_whole_graphemes(text: str, limit: int, unit: str) -> None:
 @given(_words, st.integers(2, 30))
 def test_a_cut_title_is_within_the_limit(text: str, limit: int) -> None:
     assert measure(cut(text, limit)) <= limit
+
+
+MAIL = Capabilities(text_limit=50_000, one_message=True)
+
+
+def test_a_channel_that_wants_one_message_gets_one_with_all_that_can_be_chosen_at_its_end() -> None:
+    said = [
+        Outgoing(text="Hola", buttons=(Button(title="Precios", payload="/precios"), Button(title="Tienda", url="https://x.mx"))),
+        Outgoing(media=Media(kind="image", url="https://x.mx/a.png")),
+        Outgoing(cards=(Card(title="Árnica", subtitle="30 ml", buttons=(Button(title="Pedir", payload="/pedir"),)),)),
+        Outgoing(text="¿Algo más?", quick_replies=(Button(title="No", payload="/negar"),)),
+    ]
+    (mail,) = fit_turn(said, MAIL)
+    assert [choice.payload for choice in mail.choices] == ["/pedir", "/precios", "/negar"]
+    text = mail.text or ""
+    order = ("Hola", "https://x.mx/a.png", "¿Algo más?", "Árnica", "1. Pedir", "2. Precios", "3. No")
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+    assert "Tienda: https://x.mx" in text
+
+
+def test_nothing_to_say_is_no_mail() -> None:
+    assert fit_turn([], MAIL) == []
+    assert fit_turn([Outgoing(text="  ")], MAIL) == []
+
+
+def test_elsewhere_each_message_goes_its_own_way() -> None:
+    said = [Outgoing(text="uno"), Outgoing(text="dos")]
+    assert fit_turn(said, Capabilities(text_limit=100)) == said

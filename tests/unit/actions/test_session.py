@@ -42,6 +42,14 @@ async def test_a_new_customer_is_new_and_nameless(services):
     assert services.memory.calls == [("omnicrm_open_conversation", {"p_channel": "IG", "p_account": "17841", "p_user": "99"})]
 
 
+async def test_what_the_message_tells_of_the_customer_need_not_be_asked(services):
+    told = make_tracker(session_started_metadata={"messages": [1], "customer": {"name": "Ana", "new": False}})
+    outcome = await run(ActionSessionStart(services), told)
+    assert started(outcome)
+    assert outcome.slots == {"cliente_nombre": "Ana", "cliente_nuevo": False}
+    assert services.memory.calls == []
+
+
 async def test_a_known_customer_is_called_by_name(services):
     services.memory.clients["IG", "17841", "99"] = {"id": 5, "name": "Ana\u200b López"}
     outcome = await run(ActionSessionStart(services), make_tracker())
