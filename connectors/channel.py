@@ -16,6 +16,7 @@ from sanic import Blueprint, Sanic
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
+from connectors.http import http_client
 from connectors.platform import Platform
 from connectors.registry import build
 from connectors.webhook import take_webhook
@@ -23,7 +24,7 @@ from crm.connect import open_crm
 from crm.port import Crm
 from omnicrm.settings import Settings, SettingsError
 from turns.dialogue import RasaDialogue
-from turns.runtime import Runtime, http_client
+from turns.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,6 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 
-import httpx
-
 from connectors.message import AccountState, AnyEvent, Unsupported, event_to_json
 from connectors.platform import Listener, Platform
 from crm.port import Crm, CrmRejected
@@ -96,12 +94,3 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._crm.close()
-
-
-def http_client(settings: Settings) -> httpx.AsyncClient:
-    """The one connection pool to platforms: quick to give up connecting, no redirects (a token must not follow one)."""
-    # httpx logs every address at INFO, and with it the proof that Meta wants of each call.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    timeout = httpx.Timeout(settings.send_timeout_seconds, connect=3.0)
-    limits = httpx.Limits(max_connections=100, max_keepalive_connections=50)
-    return httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False)

@@ -21,6 +21,7 @@ from typing import Any
 
 from sanic import Sanic, response
 
+from connectors.http import http_client
 from connectors.message import Outgoing
 from connectors.registry import PLATFORMS, build
 from connectors.webhook import take_webhook
@@ -29,7 +30,7 @@ from omnicrm.processes import die_with_parent
 from omnicrm.settings import Settings
 from tests.support.crash import PAUSE_VARIABLE, Death, MortalCrm, MortalPlatform
 from turns.model import Claimed, TurnInput, TurnResult
-from turns.runtime import Runtime, http_client
+from turns.runtime import Runtime
 
 # What a bot would import at its first request, each bot anew.
 _LATER = ("anyio._backends._asyncio", "httpcore._backends.anyio", "connectors.meta.platform", "encodings.idna")
