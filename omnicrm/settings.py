@@ -14,6 +14,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from connectors.email.settings import EmailSettings
 from connectors.meta.settings import MetaSettings
 from omnicrm.setting import SettingsError, integer, number, one_of, setting, url
 
@@ -90,11 +91,13 @@ class MachinerySettings:
 
 
 # In the order of the documents. A new platform adds its line here and below.
-SECTIONS: tuple[type, ...] = (DatabaseSettings, MetaSettings, BehaviourSettings, AraSettings, MachinerySettings)
+SECTIONS: tuple[type, ...] = (
+    DatabaseSettings, MetaSettings, EmailSettings, BehaviourSettings, AraSettings, MachinerySettings,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(MachinerySettings, AraSettings, BehaviourSettings, MetaSettings, DatabaseSettings):
+class Settings(MachinerySettings, AraSettings, BehaviourSettings, EmailSettings, MetaSettings, DatabaseSettings):
     """All settings."""
 
     @staticmethod
