@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import UserMessage
+from rasa.core.policies.rule_policy import RulePolicy
 from rasa.exceptions import ActionLimitReached
 from rasa.shared.core.trackers import DialogueStateTracker
 
@@ -18,6 +19,7 @@ from turns.action_server import ActionServer, TurnCalls, check_answers_once_buil
 from turns.graph_runner import InlineGraphRunner
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.replies import ReplyCollector
+from turns.rules import quicken
 from turns.tracker import dump
 from turns.tracker_store import dialogue_state
 
@@ -40,7 +42,10 @@ class RasaDialogue:
         self._action_timeout = action_timeout
         self._lock = asyncio.Lock()
         self._processor = agent.processor
-        self._processor.graph_runner = InlineGraphRunner.from_runner(self._processor.graph_runner)
+        runner = InlineGraphRunner.from_runner(self._processor.graph_runner)
+        for policy in runner.components(RulePolicy):
+            quicken(policy)
+        self._processor.graph_runner = runner
         if agent.action_endpoint is not None:
             self._processor.action_endpoint = ActionServer(agent.action_endpoint)
             check_answers_once_built()

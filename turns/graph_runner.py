@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from rasa.engine.graph import GraphNode, GraphSchema
 from rasa.engine.runner.dask import DaskGraphRunner
 from rasa.engine.runner.interface import GraphRunner
+
+Component = TypeVar("Component")
 
 
 class InlineGraphRunner(GraphRunner):
@@ -30,6 +32,10 @@ class InlineGraphRunner(GraphRunner):
         if not isinstance(runner, DaskGraphRunner):
             raise TypeError(f"cannot take over the nodes of a {type(runner).__name__}")
         return cls(runner._graph_schema, runner._instantiated_nodes)
+
+    def components(self, kind: type[Component]) -> list[Component]:
+        """The loaded components of this class."""
+        return [node._component for node in self._nodes.values() if isinstance(node._component, kind)]
 
     def run(self, inputs: dict[str, Any] | None = None, targets: list[str] | None = None) -> dict[str, Any]:
         """Run what ``targets`` need. ``inputs`` are values of nodes that the graph does not have."""
