@@ -82,7 +82,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # httpx does
-            trust_env=bool(getproxies()),
+            # Asked of the environment for every request: only where there is a proxy to be found.
+            trust_env=bool(getproxies().keys() & {"http", "https", "all"}),
             trace_configs=[tracing],
         )
         return self._session

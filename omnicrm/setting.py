@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import field, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class SettingsError(Exception):
@@ -46,6 +47,9 @@ def url(value: str) -> str:
     """An HTTP address, without its last slash."""
     if not value.startswith(("http://", "https://")):
         raise ValueError("must start with https:// (or http:// on this machine)")
+    parts = urlsplit(value)  # whose port raises ValueError where it is none
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("must name a host")
     return value.rstrip("/")
 
 

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import UserMessage
@@ -46,6 +47,8 @@ class RasaDialogue:
         for policy in runner.components(RulePolicy):
             quicken(policy)
         self._processor.graph_runner = runner
+        # Rasa asks it for every message, and writes the whole domain down to tell.
+        self._processor.domain.is_empty = partial(bool, self._processor.domain.is_empty())
         if agent.action_endpoint is not None:
             self._processor.action_endpoint = ActionServer(agent.action_endpoint)
             check_answers_once_built()
