@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 
 from connectors.email.settings import EmailSettings
 from connectors.meta.settings import MetaSettings
+from connectors.whapi.settings import WhapiSettings
 from omnicrm.setting import SettingsError, integer, number, one_of, setting, url
 
 __all__ = ["SECTIONS", "Settings", "SettingsError"]
@@ -92,12 +93,12 @@ class MachinerySettings:
 
 # In the order of the documents. A new platform adds its line here and below.
 SECTIONS: tuple[type, ...] = (
-    DatabaseSettings, MetaSettings, EmailSettings, BehaviourSettings, AraSettings, MachinerySettings,
+    DatabaseSettings, MetaSettings, WhapiSettings, EmailSettings, BehaviourSettings, AraSettings, MachinerySettings,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(MachinerySettings, AraSettings, BehaviourSettings, EmailSettings, MetaSettings, DatabaseSettings):
+class Settings(MachinerySettings, AraSettings, BehaviourSettings, EmailSettings, WhapiSettings, MetaSettings, DatabaseSettings):
     """All settings."""
 
     @staticmethod

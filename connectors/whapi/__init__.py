@@ -1,0 +1,1 @@
+"""WhatsApp through Whapi.Cloud, a gateway that drives an ordinary WhatsApp number like WhatsApp Web does."""
