@@ -52,7 +52,9 @@ class PlatformInput(InputChannel):
     def from_credentials(cls, credentials: dict[str, Any] | None) -> PlatformInput:
         """Build from the environment; stops the process with one clear line per missing or wrong setting."""
         try:
-            return cls(Settings.load())
+            settings = Settings.load()
+            _log_at(settings.log_level)
+            return cls(settings)
         except SettingsError as error:
             raise SystemExit(str(error)) from None
 
@@ -89,6 +91,15 @@ class PlatformInput(InputChannel):
     async def close(self) -> None:
         """Close the connections to the platform."""
         await self._http.aclose()
+
+
+def _log_at(level: str) -> None:
+    """Rasa takes LOG_LEVEL from the environment alone: from ``.env`` it comes this way. ``--debug`` and ``-v`` win."""
+    root = logging.getLogger()
+    if root.level == logging.INFO:
+        root.setLevel(level)
+        for handler in root.handlers:
+            handler.setLevel(level)
 
 
 async def _open(first: PlatformInput, channels: Sequence[PlatformInput], app: Sanic, _loop: Any) -> None:

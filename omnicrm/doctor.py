@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
+import ara.knowledge
 from connectors.platform import Finding, Platform
 from crm.port import Crm, CrmError, CrmMisconfigured, CrmUnavailable
 from omnicrm import model
@@ -57,6 +58,7 @@ async def _sections(project: Path) -> AsyncIterator[tuple[str, Sequence[Finding]
     yield "Ajustes", check_settings(settings)
     yield "Base de datos", await check_database(settings)
     yield "Modelo", check_model(project)
+    yield "Conocimiento de Ara", check_knowledge()
     yield "Acciones", await check_actions(project)
     async with httpx.AsyncClient(timeout=settings.send_timeout_seconds) as http:
         findings, platforms = check_channels(project, settings, http)
@@ -79,7 +81,27 @@ def check_settings(settings: Settings) -> list[Finding]:
         found.append(_ok(f"Ara: {settings.ara_model} en {settings.ara_base_url}."))
     else:
         found.append(_ok("Ara: sin ARA_API_KEY responde solo con los archivos de data/knowledge, o pasa con una persona."))
+    if settings.action_timeout_seconds > 0.8 * settings.lease_seconds:
+        found.append(
+            _warning(
+                "ACTION_TIMEOUT_SECONDS pasa de 0.8 veces LEASE_SECONDS: un turno que use todo ese tiempo se repetiría. "
+                "Baja el primero o sube el segundo."
+            )
+        )
     return found
+
+
+def check_knowledge() -> list[Finding]:
+    """Whether Ara's files can be read, and which of them are still samples."""
+    try:
+        knowledge = ara.knowledge.load()
+    except ara.knowledge.KnowledgeError as error:
+        return [_error(f"Ara no puede usar ningún archivo de data/knowledge: {line}") for line in str(error).splitlines()]
+    found = [_warning(line) for line in knowledge.warnings]
+    if knowledge.samples:
+        files = ", ".join(knowledge.samples)
+        found.append(_warning(f"Todavía son ejemplos, con datos inventados: {files}. Cámbialos por los de tu tienda."))
+    return found or [_ok(f"{len(knowledge.documents)} respuestas, todas de la tienda.")]
 
 
 async def check_database(settings: Settings) -> list[Finding]:

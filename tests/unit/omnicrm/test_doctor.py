@@ -134,3 +134,25 @@ async def test_wrong_settings_end_the_examination_with_a_line_each(project: Path
     said: list[str] = []
     assert await doctor.examine(project, said.append) == 1
     assert any("BURST_SECONDS" in line for line in said)
+
+
+def test_the_samples_among_the_knowledge_are_named() -> None:
+    (finding,) = doctor.check_knowledge()
+    assert finding.level == "warning"
+    assert "productos.yml" in finding.text
+
+
+def test_a_file_of_knowledge_that_cannot_be_read_is_said_with_its_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "precios.yml").write_text("- sin sentido", encoding="utf-8")
+    monkeypatch.setattr(doctor.ara.knowledge.load, "__defaults__", (tmp_path,))
+    (finding,) = doctor.check_knowledge()
+    assert finding.level == "error"
+    assert "precios.yml" in finding.text
+
+
+def test_actions_that_may_outlive_the_lease_are_warned_of() -> None:
+    late = [f.text for f in doctor.check_settings(Settings(lease_seconds=20.0)) if f.level == "warning"]
+    assert any("ACTION_TIMEOUT_SECONDS" in text for text in late)
+    assert not any("ACTION_TIMEOUT_SECONDS" in f.text for f in doctor.check_settings(Settings()))
