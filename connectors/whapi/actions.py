@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from connectors.message import AnyEvent, Edit, Fact, Json, Unsend
 from connectors.whapi.content import read_content
@@ -37,6 +38,7 @@ def read_action(call: Call, message: dict[str, Json], chat: Chat) -> AnyEvent:
     if name == "reaction":
         emoji = as_text(action.get("emoji"))
         done = "react" if emoji else "unreact"
+        occasion = f"{occasion}:{emoji or '-'}"
         return call.fact("reaction", message, chat=chat, occasion=occasion, platform_id=target, action=done, emoji=emoji)
     return call.fact(name, message, chat=chat, occasion=occasion, platform_id=target)
 
@@ -59,7 +61,8 @@ def read_update(call: Call, raw: Json) -> Iterator[AnyEvent]:
     elif chat and action:
         # The same event as the action's own message, so the same key.
         content = as_object(action.get("edited_content")) or {"body": _words(after)}
-        yield read_action(call, {**trigger, "action": {"target": message_id, **action, "edited_content": content}}, chat)
+        told = {**trigger, "action": {"target": message_id, **action, "edited_content": content}}
+        yield replace(read_action(call, told, chat), raw=raw)
     elif poll:
         yield from read_tally(call, raw, poll, message_id, chat)
     elif _words(after) and _words(after) != _words(before) and after.get("from_me") is not True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from connectors.message import Address, AnyEvent, Contact, Echo, Inbound, Json
+from connectors.message import AnyEvent, Contact, Echo, Inbound, Json
 from connectors.whapi.actions import read_action, read_tally
 from connectors.whapi.content import PROTOCOL, Content, message_type, read_content
 from connectors.whapi.identity import Chat, read_chat
@@ -51,20 +51,15 @@ def _said(call: Call, message: dict[str, Json], chat: Chat, name: str) -> AnyEve
     content = read_content(message)
     if content is None:
         return call.unsupported(message, f"message of type {name or 'none'} without content that we know", chat)
-    message_id = as_id(message.get("id"))
-    # In a group, our answer shows what it answers.
-    quoted = message_id if chat.kind == "group" else None
-    address = call.address(chat, message_id=message_id, quoted=quoted)
-    if address is None:
-        return call.unsupported(message, "message without a customer")
     if message.get("from_me") is True:
-        return _echo(call, message, address, content)
+        return _echo(call, message, chat, content)
     if chat.kind == "group" and not _speaks_to_us(call, message):
-        return call.fact("group_message", message, occasion=message_id or "", type=name)
-    return _inbound(call, message, address, chat, content)
+        return call.fact("group_message", message, occasion=as_id(message.get("id")) or "", type=name)
+    return _inbound(call, message, chat, content)
 
 
-def _inbound(call: Call, message: dict[str, Json], address: Address, chat: Chat, content: Content) -> Inbound:
+def _inbound(call: Call, message: dict[str, Json], chat: Chat, content: Content) -> Inbound:
+    message_id = as_id(message.get("id"))
     context = as_object(message.get("context"))
     moment = call.moment(message)
     silent = None
@@ -73,11 +68,12 @@ def _inbound(call: Call, message: dict[str, Json], address: Address, chat: Chat,
     elif call.now - moment > timedelta(seconds=call.ours.stale_seconds):
         silent = "stale"
     return Inbound(
-        key=call.key("message", as_id(message.get("id")) or digest(message)),
-        address=address,
+        key=call.key("message", message_id or digest(message)),
+        # The message is what we mark as read. In a group, our answer shows what it answers.
+        address=call.address(chat, message_id=message_id, quoted=message_id if chat.kind == "group" else None),
         timestamp=moment,
         raw=message,
-        platform_id=as_id(message.get("id")),
+        platform_id=message_id,
         kind=content.kind,
         text=_without_our_name(call, content.text, context),
         payload=content.payload,
@@ -90,13 +86,14 @@ def _inbound(call: Call, message: dict[str, Json], address: Address, chat: Chat,
     )
 
 
-def _echo(call: Call, message: dict[str, Json], address: Address, content: Content) -> Echo:
+def _echo(call: Call, message: dict[str, Json], chat: Chat, content: Content) -> Echo:
+    message_id = as_id(message.get("id"))
     return Echo(
-        key=call.key("echo", as_id(message.get("id")) or digest(message)),
-        address=address,
+        key=call.key("echo", message_id or digest(message)),
+        address=call.address(chat),
         timestamp=call.moment(message),
         raw=message,
-        platform_id=as_id(message.get("id")),
+        platform_id=message_id,
         kind=content.kind,
         text=content.text,
         attachments=content.attachments,
@@ -118,11 +115,11 @@ def _contact(message: dict[str, Json], chat: Chat) -> Contact | None:
 
 
 def _is_note_to_self(call: Call, message: dict[str, Json], chat: Chat) -> bool:
-    """The chat of our number with itself."""
-    if chat.kind != "person":
-        return False
+    """The chat of our number with itself. Where our number is not set, the author of what we said tells it."""
+    if call.ours.number:
+        return chat.user == call.ours.number
     author = read_chat(message.get("from")) if message.get("from_me") is True else None
-    return chat.user == call.ours.number or (author is not None and author.user == chat.user)
+    return author is not None and author.user == chat.user
 
 
 def _speaks_to_us(call: Call, message: dict[str, Json]) -> bool:
