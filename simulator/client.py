@@ -29,13 +29,18 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneMessage:
-    """One message as the customer sees it. ``author`` is customer, bot or agent; ``buttons`` are all titles to tap."""
+    """One message as the customer sees it. ``author`` is customer, bot or agent; ``buttons`` are all titles to tap.
+
+    ``subject`` is a mail's; ``status`` how far WhatsApp says that the shop's message got.
+    """
 
     sender: str
     author: str
     mid: str
     time: int
     text: str | None = None
+    subject: str | None = None
+    status: str | None = None
     buttons: tuple[str, ...] = ()
     quick_replies: tuple[str, ...] = ()
     links: tuple[dict[str, str], ...] = ()
@@ -55,6 +60,8 @@ class PhoneMessage:
             mid=shown["mid"],
             time=shown["time"],
             text=shown.get("text"),
+            subject=shown.get("subject"),
+            status=shown.get("status"),
             reactions=shown.get("reactions") or {},
             metadata=shown.get("metadata"),
             unsent=shown.get("unsent", False),
@@ -113,7 +120,7 @@ class SimulatorClient:
     # --- the customer ----------------------------------------------------------------------------------------------------
 
     async def act(self, channel: str, user: str, **act: Json) -> Said:
-        """Any act of ``POST /sim/say``: text, tap, attachment, story_reply, react, edit, unsend, read…"""
+        """Any act of ``POST /sim/say``: text, tap, attachment, story_reply, vote, react, edit, unsend, read…"""
         said = await self.call("POST", "say", {"channel": channel, "user": user, **act})
         return Said(
             status=said["status"], mid=said["mid"], mids=tuple(said["mids"]), opened=said.get("opened"), error=said.get("error")
@@ -128,7 +135,7 @@ class SimulatorClient:
         return await self.act(channel, user, tap=title, **({"card": card} if card is not None else {}))
 
     async def send_attachment(self, channel: str, user: str, attachment: Json, **details: Json) -> Said:
-        """The customer sends "image", "audio", "sticker", "share"…, an attachment in detail, or a list of them."""
+        """The customer sends "image", "audio", "file", "sticker"…, an attachment in detail, or a list of them."""
         return await self.act(channel, user, attachment=attachment, **details)
 
     async def story_reply(self, user: str, text: str) -> Said:
@@ -146,12 +153,12 @@ class SimulatorClient:
     # --- the shop ----------------------------------------------------------------------------------------------------------
 
     async def agent_writes(self, channel: str, user: str, text: str, **details: Json) -> Said:
-        """A person of the staff answers from the inbox."""
+        """A person of the staff answers: from Meta's inbox, WhatsApp on the phone (``source="web"``), or the mailbox."""
         said = await self.call("POST", "agent", {"channel": channel, "user": user, "text": text, **details})
         return Said(status=said["status"], mid=said["mid"])
 
     async def user(self, channel: str, user: str, **facts: Json) -> None:
-        """What Meta knows about a customer: name, username, blocked, gone, owner_app, profile, profile_error."""
+        """What a platform knows: name, username, blocked, gone, owner_app, profile, profile_error, WhatsApp's chat_id."""
         await self.call("POST", "user", {"channel": channel, "user": user, **facts})
 
     # --- the phone -----------------------------------------------------------------------------------------------------------
@@ -196,11 +203,61 @@ class SimulatorClient:
             )
         return _checked(answer)
 
+    async def deliver_mail(self, raw: bytes, **query: Json) -> Said:
+        """Put a mail into the shop's mailbox as it is; see ``POST /sim/deliver-mail`` for the query."""
+        said = _checked(await self._http.post("/sim/deliver-mail", content=raw, params=query))
+        return Said(status=said["status"], mid=said["mid"])
+
     async def redeliver(self, *, mid: str | None = None, last: int = 1, copies: int = 1) -> list[int]:
         """The same bytes again; returns the statuses."""
         what = {"last": last} if mid is None else {"mid": mid}
         results = (await self.call("POST", "redeliver", {**what, "copies": copies}))["results"]
         return [result["status"] for result in results]
+
+    # --- WhatsApp and mail -------------------------------------------------------------------------------------------------
+
+    async def whapi(self, **state: Json) -> dict[str, Json]:
+        """The state of the WhatsApp channel: ``status`` AUTH, QR, STOP…, ``limits``, ``unlink``."""
+        shown: dict[str, Json] = await self.call("POST", "whapi", state)
+        return shown
+
+    async def status(self, user: str, mid: str, status: str) -> None:
+        """Tell how far a WhatsApp message got: failed, pending, sent, delivered, read, played, deleted."""
+        await self.call("POST", "status", {"user": user, "mid": mid, "status": status})
+
+    async def mails(self) -> list[dict[str, Json]]:
+        """Every mail that went through, both ways, oldest first."""
+        found: list[dict[str, Json]] = await self.call("GET", "mails")
+        return found
+
+    async def raw_mail(self, number: int) -> bytes:
+        """One of them as bytes, by its ``n``."""
+        answer = await self._http.get(f"/sim/mails/{number}")
+        if answer.status_code >= 400:
+            _checked(answer)
+        return answer.content
+
+    async def mailbox(self, folder: str = "INBOX") -> dict[str, Json]:
+        """A folder of the shop's mailbox: uidvalidity, uidnext, messages."""
+        found: dict[str, Json] = await self.call("GET", f"mailbox/{quote(folder, safe='')}")
+        return found
+
+    async def cut(self, server: str = "imap") -> int:
+        """Reset every connection of the IMAP or SMTP server; returns how many there were."""
+        return int((await self.call("POST", "mail/cut", {"server": server}))["cut"])
+
+    async def renew_uids(self, folder: str = "INBOX") -> int:
+        """Give a folder another UIDVALIDITY and every mail in it a new UID."""
+        return int((await self.call("POST", "mail/uidvalidity", {"folder": folder}))["uidvalidity"])
+
+    async def flag(self, uid: int, *, folder: str = "INBOX", **change: Json) -> None:
+        """A person at another mail program: ``add`` or ``remove`` flags, or ``move`` to a folder."""
+        await self.call("POST", "mail/flag", {"uid": uid, "folder": folder, **change})
+
+    async def ports(self) -> dict[str, Json]:
+        """Where HTTP, SMTP and IMAP listen, and what a mail client needs besides."""
+        found: dict[str, Json] = await self.call("GET", "ports")
+        return found
 
     # --- the world -----------------------------------------------------------------------------------------------------------
 
@@ -226,10 +283,11 @@ class SimulatorClient:
         await self.call("POST", "clock", {"advance": seconds})
 
     async def requests(
-        self, *, user: str | None = None, where: str | None = None, last: int | None = None
+        self, *, user: str | None = None, where: str | None = None, api: str | None = None, last: int | None = None
     ) -> list[dict[str, Json]]:
-        """What was asked of Graph, oldest first."""
-        params = {name: value for name, value in (("user", user), ("where", where), ("last", last)) if value is not None}
+        """What was asked of Graph, Whapi and the mail server (``api`` graph, whapi, smtp), oldest first."""
+        given = (("user", user), ("where", where), ("api", api), ("last", last))
+        params = {name: value for name, value in given if value is not None}
         found: list[dict[str, Json]] = await self.call("GET", "requests", params=params)
         return found
 

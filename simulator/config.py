@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, cast
@@ -9,10 +10,13 @@ from typing import Any, Literal, TypeAlias, cast
 from simulator.errors import ControlError
 
 Json: TypeAlias = Any
-Channel = Literal["instagram", "messenger"]
-CHANNELS: tuple[Channel, ...] = ("instagram", "messenger")
+Channel = Literal["instagram", "messenger", "whatsapp", "email"]
+CHANNELS: tuple[Channel, ...] = ("instagram", "messenger", "whatsapp", "email")
+META_CHANNELS: tuple[Channel, ...] = ("instagram", "messenger")
 
 Echoes = Literal["after", "before", "off"]
+# How a customer's mail reaches the bot: into the mailbox, or by one of the providers' inbound webhooks.
+MAIL_ROUTES = ("imap", "mailgun", "mailgun_mime", "sendgrid", "sendgrid_raw", "postmark", "postmark_raw")
 # Seconds between the attempts to deliver one webhook: about a minute in all: a bot that restarts meanwhile loses nothing.
 # Meta repeats "immediately, then with decreasing frequency" for up to 36 hours.
 DEFAULT_RETRIES = (0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 5.0, 10.0, 10.0, 10.0)
@@ -20,7 +24,12 @@ DEFAULT_RETRIES = (0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 5.0, 10.0, 10.0, 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One app with one Page, one Instagram account linked to it, and one token."""
+    """The shop's accounts: one Meta app with a Page and an Instagram account, one WhatsApp number, one mailbox.
+
+    ``whapi_webhook`` is where Whapi posts at first (``PATCH /settings`` changes it), with ``whapi_secret`` in ``whapi_header``.
+    In ``mail_webhook``, ``{provider}`` becomes mailgun, sendgrid or postmark; user and password in it become basic
+    authentication, which for Postmark is ``postmark:<token>`` without. Ports of 0 are any free ones.
+    """
 
     webhook: str
     host: str = "127.0.0.1"
@@ -32,10 +41,46 @@ class Config:
     ig_id: str = "17841470026191358"
     token: str = "EAAsimulated"
     require_proof: bool = False
+    whapi_webhook: str = ""
+    whapi_token: str = "simulated-whapi-token"
+    whapi_channel_id: str = "MANTIS-M72HC"
+    whapi_secret: str = "simulated-whapi-secret"
+    whapi_header: str = "X-Webhook-Secret"
+    whapi_number: str = "5215599990000"
+    smtp_port: int = 0
+    imap_port: int = 0
+    mail_address: str = "tienda@shop.example"
+    mail_name: str = "La Tienda"
+    mail_user: str = ""  # the address
+    mail_password: str = "simulated-mail-password"
+    mail_access_token: str = "simulated-mail-access-token"
+    mail_webhook: str = ""
+    mailgun_key: str = "simulated-mailgun-key"
+    postmark_token: str = "simulated-postmark-token"  # the password that Postmark's webhook address carries
+
+    @property
+    def mail_login(self) -> str:
+        """The user name of the mailbox."""
+        return self.mail_user or self.mail_address
+
+    @property
+    def mail_domain(self) -> str:
+        """What follows the @ of the shop's address."""
+        return self.mail_address.rpartition("@")[2].lower()
+
+    @property
+    def mail_receiver(self) -> str:
+        """The host that takes the shop's mail and signs its verdicts (the authserv-id of RFC 8601)."""
+        return f"mx.{self.mail_domain}"
 
     def account(self, channel: Channel) -> str:
         """The business id that stands in this channel's webhooks."""
-        return self.ig_id if channel == "instagram" else self.page_id
+        return {
+            "instagram": self.ig_id,
+            "messenger": self.page_id,
+            "whatsapp": self.whapi_number,
+            "email": self.mail_address,
+        }[channel]
 
 
 ENVIRONMENT = {
@@ -46,16 +91,35 @@ ENVIRONMENT = {
     "ig_id": "META_IG_ACCOUNT_ID",
     "token": "META_ACCESS_TOKEN",
 }
+WHAPI_ENVIRONMENT = {
+    "whapi_token": "WHAPI_TOKEN",
+    "whapi_channel_id": "WHAPI_CHANNEL_ID",
+    "whapi_secret": "WHAPI_WEBHOOK_SECRET",
+    "whapi_number": "WHAPI_NUMBER",
+}
+MAIL_ENVIRONMENT = {
+    "mail_address": "EMAIL_ADDRESS",
+    "mail_user": "EMAIL_USER",
+    "mail_password": "EMAIL_PASSWORD",
+    "mail_name": "EMAIL_NAME",
+    "mailgun_key": "EMAIL_MAILGUN_SIGNING_KEY",
+    "postmark_token": "EMAIL_POSTMARK_TOKEN",
+}
 
 
 def config_from(environment: Mapping[str, str], given: Mapping[str, Any]) -> Config:
-    """Join what was given with the bot's own META_* variables; of several app secrets the first one signs."""
+    """Join what was given with the bot's own variables; of several app secrets the first one signs."""
     values: dict[str, Any] = {
-        name: environment[variable] for name, variable in ENVIRONMENT.items() if environment.get(variable)
+        name: environment[variable]
+        for name, variable in {**ENVIRONMENT, **WHAPI_ENVIRONMENT, **MAIL_ENVIRONMENT}.items()
+        if environment.get(variable)
     }
     values.update({name: value for name, value in given.items() if value is not None})
-    if "app_secret" in values:
-        values["app_secret"] = str(values["app_secret"]).split(",")[0].strip()
+    for name in ("app_secret", "whapi_secret"):
+        if name in values:
+            values[name] = str(values[name]).split(",")[0].strip()
+    if "whapi_number" in values:
+        values["whapi_number"] = re.sub(r"\D", "", str(values["whapi_number"]))
     return Config(**values)
 
 
@@ -71,15 +135,22 @@ class Knobs:
     require_proof: bool = False
     send_rate_instagram: int = 100  # messages per second and account; the lower of the two documented figures
     send_rate_messenger: int = 300
+    send_rate_whatsapp: int = 0  # Whapi publishes none
+    send_rate_email: int = 0
     media_rate: int = 10  # audio and video per second and account
     messenger_text_unit: Literal["characters", "utf16"] = "characters"  # not documented which one Meta counts
     profile_permissions: tuple[str, ...] = ()  # of locale, timezone, gender: each needs its own permission
     human_agent: bool = True  # whether the app has the Human Agent feature
     model_latency: float = 0.0
+    statuses: Literal["ordered", "reversed", "off"] = "ordered"  # of what the shop sends on WhatsApp
+    sent_copies: bool = True  # whether submitted mail is put into the Sent folder, as Gmail does
+    mail_route: str = "imap"
+    imap_push: bool = True  # whether IDLE is told of new mail
 
     def send_rate(self, channel: Channel) -> int:
         """Messages per second that this channel's account may send."""
-        return self.send_rate_instagram if channel == "instagram" else self.send_rate_messenger
+        rate: int = getattr(self, f"send_rate_{channel}")
+        return rate
 
     def as_json(self) -> dict[str, Json]:
         """Every knob with its value."""
@@ -92,10 +163,15 @@ class Knobs:
             setattr(self, name, value)
 
 
-_CHOICES: dict[str, tuple[str, ...]] = {"echoes": ("after", "before", "off"), "messenger_text_unit": ("characters", "utf16")}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "echoes": ("after", "before", "off"),
+    "messenger_text_unit": ("characters", "utf16"),
+    "statuses": ("ordered", "reversed", "off"),
+    "mail_route": MAIL_ROUTES,
+}
 _SECONDS = ("echo_delay", "webhook_timeout", "latency", "model_latency")
-_COUNTS = ("send_rate_instagram", "send_rate_messenger", "media_rate")
-_SWITCHES = ("require_proof", "human_agent")
+_COUNTS = ("send_rate_instagram", "send_rate_messenger", "send_rate_whatsapp", "send_rate_email", "media_rate")
+_SWITCHES = ("require_proof", "human_agent", "sent_copies", "imap_push")
 _PERMISSIONS = ("locale", "timezone", "gender")
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
 from sanic import Request
 from sanic.response import HTTPResponse
 
 from simulator import events
-from simulator.acts import Happening, perform
-from simulator.config import Json, channel_of, seconds
+from simulator.config import META_CHANNELS, Json, channel_of, seconds
 from simulator.control import Route, answer, number, read_object, traffic_of, user_id, world_of
 from simulator.errors import ControlError
+from simulator.mail import outgoing
 from simulator.nodes import PROFILE_ERRORS
-from simulator.phone import Content
+from simulator.perform import perform
+from simulator.phone import Content, Phone
+from simulator.scene import Happening
 from simulator.state import World
 from simulator.traffic import PLAN_KEYS, Plan
+from simulator.whapi import control as whapi
 
 # --- the customer --------------------------------------------------------------------------------------------------------
 
@@ -59,8 +63,11 @@ async def batch(request: Request) -> HTTPResponse:
     return answer({"results": [delivery.as_json() for delivery in deliveries], "mids": [h.mid for h in happenings]})
 
 
+_CHAT_ID = re.compile(r"\d{7,31}@(s\.whatsapp\.net|lid)")
+
+
 async def user(request: Request) -> HTTPResponse:
-    """What Meta knows about a customer: names, profile errors, blocked, gone, or whose thread it is."""
+    """What a platform knows about a customer: names, profile errors, blocked, gone, whose thread it is, WhatsApp's chat id."""
     body = read_object(request)
     phone = world_of(request).meet(channel_of(body.pop("channel", None)), user_id(body.pop("user", None)))
     for name, value in body.items():
@@ -72,10 +79,14 @@ async def user(request: Request) -> HTTPResponse:
             phone.profile = value
         elif name == "profile_error" and (value is None or value in PROFILE_ERRORS):
             phone.profile_error = value
+        elif name == "chat_id" and phone.channel == "whatsapp" and (value is None or _CHAT_ID.fullmatch(str(value))):
+            phone.chat_id = value
+            world_of(request).whapi.name_chat(phone.user, value)
         else:
             raise ControlError(
                 "a user has name, username, owner_app (text or null), blocked, gone (true or false), profile (an object), "
-                f"profile_error (null or one of {', '.join(PROFILE_ERRORS)}); not {name!r}: {value!r}"
+                f"profile_error (null or one of {', '.join(PROFILE_ERRORS)}), and on whatsapp chat_id "
+                f"(…@s.whatsapp.net or …@lid, or null); not {name!r}: {value!r}"
             )
     return answer({"ok": True})
 
@@ -110,10 +121,23 @@ async def phone(request: Request, channel: str, user: str) -> HTTPResponse:
 
 
 async def agent(request: Request) -> HTTPResponse:
-    """A person of the staff writes from the inbox, or another app (``app_id``) sends: the bot only gets the echo."""
-    body = read_object(request)
+    """A person of the staff writes: from Meta's inbox (or another app, ``app_id``), the phone, or the mailbox."""
+    body, world = read_object(request), world_of(request)
     plan = Plan.of(body)
-    phone = world_of(request).meet(channel_of(body.get("channel")), user_id(body.get("user")))
+    phone = world.meet(channel_of(body.get("channel")), user_id(body.get("user")))
+    if phone.channel == "whatsapp":
+        happening = whapi.staff_writes(world, phone, body)
+    elif phone.channel == "email":
+        happening = outgoing.staff_writes(world, phone, body)
+    else:
+        happening = _meta_inbox(request, phone, body)
+    deliveries = await traffic_of(request).send([happening], plan)
+    return answer(
+        {"status": deliveries[0].statuses[0] if deliveries and deliveries[0].statuses else None, "mid": happening.mid}
+    )
+
+
+def _meta_inbox(request: Request, phone: Phone, body: dict[str, Json]) -> Happening:
     app_id = body.get("app_id", events.PAGE_INBOX)
     if isinstance(app_id, bool) or not isinstance(app_id, int):
         raise ControlError("app_id must be a number")
@@ -124,11 +148,7 @@ async def agent(request: Request) -> HTTPResponse:
         content, shown = Content(attachments=(item,)), {"attachments": [item]}
     else:
         raise ControlError("an agent writes text, or sends an attachment")
-    happening = traffic_of(request).shop_writes(phone, content, shown, "agent", app_id)
-    deliveries = await traffic_of(request).send([happening], plan)
-    return answer(
-        {"status": deliveries[0].statuses[0] if deliveries and deliveries[0].statuses else None, "mid": happening.mid}
-    )
+    return traffic_of(request).shop_writes(phone, content, shown, "agent", app_id)
 
 
 async def event(request: Request) -> HTTPResponse:
@@ -139,8 +159,14 @@ async def event(request: Request) -> HTTPResponse:
     world = world_of(request)
     plan = Plan.of(body)
     shown = world.meet(channel_of(body.get("channel")), user_id(body.get("user")))
-    item = events.from_customer(world.config.account(shown.channel), shown.user, world.clock.now_ms())
-    deliveries = await traffic_of(request).send([Happening(phone=shown, item={**item, **body["item"]})], plan)
+    if shown.channel == "whatsapp":
+        happening = whapi.anything(world, shown, body)
+    elif shown.channel in META_CHANNELS:
+        item = events.from_customer(world.config.account(shown.channel), shown.user, world.clock.now_ms())
+        happening = Happening(phone=shown, item={**item, **body["item"]})
+    else:
+        raise ControlError("email has no events but mail: use POST /sim/deliver-mail")
+    deliveries = await traffic_of(request).send([happening], plan)
     return answer({"status": deliveries[0].statuses[0] if deliveries and deliveries[0].statuses else None})
 
 
@@ -148,7 +174,10 @@ async def comment(request: Request) -> HTTPResponse:
     """A comment on a post of the shop; its id allows one private reply."""
     body = read_object(request)
     world = world_of(request)
-    shown = world.meet(channel_of(body.get("channel")), user_id(body.get("user")), body.get("name"))
+    channel = channel_of(body.get("channel"))
+    if channel not in META_CHANNELS:
+        raise ControlError(f"{channel} has no comments")
+    shown = world.meet(channel, user_id(body.get("user")), body.get("name"))
     if not isinstance(body.get("text"), str):
         raise ControlError("a comment needs text")
     delivery, comment_id = await traffic_of(request).comment(shown, body["text"])

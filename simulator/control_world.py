@@ -10,16 +10,20 @@ from datetime import datetime, timezone
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from simulator.config import channel_of, seconds
+from simulator.config import META_CHANNELS, channel_of, seconds
 from simulator.control import Route, answer, number, read_object, webhooks_of, world_of
 from simulator.errors import ControlError
+from simulator.mail.providers import sendgrid_public_key
 from simulator.traffic import Plan
+from simulator.whapi import packing
 from simulator.wire import meta_json, signature, signed_headers
 
 
 async def test_event(request: Request) -> HTTPResponse:
     """The App Dashboard's "Test" button: a signed event with ids that belong to nobody."""
     channel = channel_of(read_object(request).get("channel", "instagram"))
+    if channel not in META_CHANNELS:
+        raise ControlError(f"{channel} has no Test button here; on whatsapp there is POST /settings/webhook_test")
     value = {
         "sender": {"id": "12334"},
         "recipient": {"id": "23245"},
@@ -45,8 +49,14 @@ async def verify(request: Request) -> HTTPResponse:
 
 
 async def deliver(request: Request) -> HTTPResponse:
-    """Sign the raw body and POST it as it is. Query: ``signature`` valid|wrong|missing|sha1, ``escape=meta``, ``retry=1``."""
+    """Sign the raw body and POST it as it is.
+
+    Query: ``signature`` valid|wrong|missing|sha1, ``escape=meta``, ``retry=1``; ``channel=whatsapp`` POSTs it as Whapi does,
+    with the static headers of its settings in place of a signature.
+    """
     body = request.body
+    if request.args.get("channel") == "whatsapp":
+        return await _deliver_as_whapi(request)
     if request.args.get("escape") == "meta":
         try:
             body = meta_json(json.loads(body))
@@ -67,6 +77,24 @@ async def deliver(request: Request) -> HTTPResponse:
     delivery = webhooks.prepare_raw(body, headers)
     await webhooks.deliver(delivery, retry=request.args.get("retry") == "1")
     return answer({**delivery.as_json(), "answer": delivery.answer, "signature": signature(secret, body)})
+
+
+async def _deliver_as_whapi(request: Request) -> HTTPResponse:
+    registered, kind = world_of(request).whapi.settings["webhooks"], request.args.get("signature", "valid")
+    if not registered:
+        raise ControlError("no webhook is registered: PATCH /whapi/settings, or start with --whapi-webhook")
+    headers = packing.headers_of(registered[0])
+    own = registered[0].get("headers", {})
+    if kind == "wrong":
+        headers.update({name: value + "x" for name, value in own.items()})
+    elif kind == "missing":
+        headers = {name: value for name, value in headers.items() if name not in own}
+    elif kind != "valid":
+        raise ControlError("signature must be valid, wrong or missing")
+    door = packing.door_of(registered[0], {"type": "messages", "event": "post"})
+    delivery = webhooks_of(request).prepare_raw(request.body, headers, (), door)
+    await webhooks_of(request).deliver(delivery, retry=request.args.get("retry") == "1")
+    return answer({**delivery.as_json(), "answer": delivery.answer})
 
 
 async def redeliver(request: Request) -> HTTPResponse:
@@ -163,11 +191,11 @@ async def set_clock(request: Request) -> HTTPResponse:
 
 
 async def requests(request: Request) -> HTTPResponse:
-    """What was asked of Graph, oldest first; ``user``, ``where`` and ``last`` narrow it down."""
+    """What was asked of Graph, Whapi and the mail server, oldest first; ``user``, ``where``, ``api`` and ``last`` narrow it."""
     wanted = [
         record
         for record in world_of(request).requests
-        if request.args.get("user") in (None, record["user"]) and request.args.get("where") in (None, record["where"])
+        if all(request.args.get(name) in (None, record[name]) for name in ("user", "where", "api"))
     ]
     last = int(number(request, "last", 0))
     return answer(wanted[-last:] if last > 0 else wanted)
@@ -180,6 +208,8 @@ async def stats(request: Request) -> HTTPResponse:
         await webhooks.settle(seconds("wait", number(request, "wait", 0)))
     counted = world_of(request).stats()
     counted["webhooks"]["pending"] = webhooks.pending
+    for name, server in request.app.ctx.mail_servers.items():
+        counted[name]["open"] = len(server.connections)
     return answer(counted)
 
 
@@ -194,6 +224,21 @@ async def reset(request: Request) -> HTTPResponse:
 async def health(request: Request) -> HTTPResponse:
     """Up."""
     return answer({"ok": True})
+
+
+async def ports(request: Request) -> HTTPResponse:
+    """Where everything listens, and what a mail client needs besides; SendGrid's public key is the one that signs here."""
+    config = world_of(request).config
+    return answer(
+        {
+            **request.app.ctx.ports,
+            "host": config.host,
+            "mail_address": config.mail_address,
+            "mail_user": config.mail_login,
+            "mail_receiver": config.mail_receiver,
+            "sendgrid_public_key": sendgrid_public_key(),
+        }
+    )
 
 
 ROUTES: tuple[Route, ...] = (
@@ -214,4 +259,5 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "/sim/stats", stats),
     ("POST", "/sim/reset", reset),
     ("GET", "/sim/health", health),
+    ("GET", "/sim/ports", ports),
 )

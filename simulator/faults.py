@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
-from simulator.config import Channel, Config, Json, channel_of, seconds
+from simulator.config import CHANNELS, META_CHANNELS, Channel, Config, Json, channel_of, seconds
 from simulator.errors import (
     ControlError,
     GraphError,
@@ -17,8 +16,21 @@ from simulator.errors import (
     window_closed,
 )
 
-Where = Literal["send", "sender_action", "profile", "attachment", "debug_token", "subscribed_apps", "other", "any"]
-WHERE: tuple[str, ...] = ("send", "sender_action", "profile", "attachment", "debug_token", "subscribed_apps", "other", "any")
+# What a fault can strike: calls of Graph and Whapi, stages of SMTP, commands of IMAP. `send` is a message in all of them.
+HTTP_WHERE = ("send", "sender_action", "profile", "attachment", "debug_token", "subscribed_apps", "settings", "health", "other")
+SMTP_WHERE = ("smtp_connect", "smtp_auth", "smtp_mail", "smtp_rcpt")
+IMAP_WHERE = (
+    "imap_connect",
+    "imap_login",
+    "imap_select",
+    "imap_search",
+    "imap_fetch",
+    "imap_store",
+    "imap_append",
+    "imap_idle",
+    "imap_other",
+)
+WHERE: tuple[str, ...] = (*HTTP_WHERE, *SMTP_WHERE, *IMAP_WHERE, "any")
 
 # Nothing happens, and the caller is told so, or told nothing.
 REFUSING = (
@@ -46,6 +58,11 @@ REFUSING = (
 ACCEPTING = ("timeout_after_accept", "reset", "slow", "garbage", "no_message_id", "1357046")
 # How the fault behaves when no time is given: a caller gives up long before a minute, and notices two seconds.
 DEFAULT_SECONDS = {"timeout_before_accept": 60.0, "timeout_after_accept": 60.0, "slow": 2.0}
+# What only some platforms know.
+_ONLY_ON: dict[str, tuple[Channel, ...]] = {
+    **dict.fromkeys(("window", "thread_owner", "1357046"), META_CHANNELS),
+    **dict.fromkeys(("garbage", "no_message_id"), (*META_CHANNELS, "whatsapp")),
+}
 _ALIASES = {
     "timeout": "timeout_before_accept",
     "reset_after_accept": "reset",
@@ -72,6 +89,7 @@ class Fault:
     status: int = 400
     message: str = "(simulated)"
     minutes: int = 0
+    retry_after: int | None = None  # the header, in seconds
     hits: int = 0
 
     @property
@@ -81,6 +99,8 @@ class Fault:
 
     def matches(self, where: str, user: str | None, channel: Channel | None) -> bool:
         """Whether this call is meant."""
+        if channel is not None and channel not in _ONLY_ON.get(self.name, CHANNELS):
+            return False
         return self.times > 0 and self.where in (where, "any") and self.user in (None, user) and self.channel in (None, channel)
 
     def error(self, config: Config, channel: Channel | None) -> GraphError:
@@ -163,7 +183,21 @@ class Faults:
         fault.hits -= 1
 
 
-_KEYS = {"fault", "where", "times", "skip", "user", "channel", "seconds", "code", "subcode", "status", "message", "minutes"}
+_KEYS = {
+    "fault",
+    "where",
+    "times",
+    "skip",
+    "user",
+    "channel",
+    "seconds",
+    "code",
+    "subcode",
+    "status",
+    "message",
+    "minutes",
+    "retry_after",
+}
 
 
 def _fault(number: int, request: dict[str, Json]) -> Fault:
@@ -179,6 +213,9 @@ def _fault(number: int, request: dict[str, Json]) -> Fault:
         raise ControlError(f"where must be one of {', '.join(WHERE)}")
     if name in ("no_message_id", "1357046") and where != "send":
         raise ControlError(f"{name} can only happen to a send")
+    channel = None if request.get("channel") is None else channel_of(request["channel"])
+    if channel is not None and channel not in _ONLY_ON.get(name, CHANNELS):
+        raise ControlError(f"{name} does not exist on {channel}")
     if name == "error" and not isinstance(request.get("code"), int):
         raise ControlError("fault 'error' needs a code, and may have subcode, status and message")
     return Fault(
@@ -188,13 +225,14 @@ def _fault(number: int, request: dict[str, Json]) -> Fault:
         times=_count(request, "times", 1, 1),
         skip=_count(request, "skip", 0, 0),
         user=None if request.get("user") is None else str(request["user"]),
-        channel=None if request.get("channel") is None else channel_of(request["channel"]),
+        channel=channel,
         seconds=seconds("seconds", request.get("seconds", DEFAULT_SECONDS.get(name, 0.0))),
         code=request.get("code"),
         subcode=_optional_count(request, "subcode"),
         status=_count(request, "status", 400, 200),
         message=str(request.get("message", "(simulated)")),
         minutes=_count(request, "minutes", 0, 0),
+        retry_after=_optional_count(request, "retry_after"),
     )
 
 

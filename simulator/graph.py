@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass, field
 
 from simulator import nodes, sending
 from simulator.calls import Call, authenticate
 from simulator.config import Channel, Config, Json
 from simulator.errors import GraphError, usage_headers
 from simulator.faults import Fault, Faults
+from simulator.reply import Reply, refused_below, spoilt
 from simulator.state import World
 from simulator.traffic import Plan, Traffic
-
-HTML = b"<!DOCTYPE html><html><body>Sorry, something went wrong.</body></html>"
-
-
-@dataclass(slots=True, kw_only=True)
-class Reply:
-    """What the caller gets. ``wait`` seconds pass first; with ``cut`` the connection is then reset instead."""
-
-    status: int = 200
-    body: Json = None
-    raw: bytes | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    wait: float = 0.0
-    cut: bool = False
 
 
 class Graph:
@@ -44,6 +30,7 @@ class Graph:
         channel = phone.channel if phone is not None else None
         record = world.remember(
             {
+                "api": "graph",
                 "method": call.method,
                 "path": "/" + "/".join(call.path),
                 "version": f"v{call.version}.0",
@@ -93,32 +80,26 @@ class Graph:
                 # In a task of its own: a caller who hangs up does not take the echo back.
                 await asyncio.shield(self.traffic.webhooks.spawn(self.traffic.send([echo], Plan())))
             elif echoes == "after":
-                self.traffic.webhooks.spawn(self.traffic.echo_later(echo))
+                self.traffic.webhooks.spawn(self.traffic.later(echo))
         channel = sent.phone.channel
         account = self.world.config.account(channel)
         return Reply(body=sent.answer, headers=usage_headers(account, channel, percent=1))
 
     def _refusal(self, fault: Fault, channel: Channel | None) -> Reply:
-        if fault.name in ("timeout_before_accept", "reset_before_accept"):
-            return Reply(wait=fault.seconds, cut=True)
-        if fault.name == "502":  # a gateway in front of Graph, with nothing to parse
-            return Reply(status=502, raw=HTML, headers={"content-type": "text/html"}, wait=fault.seconds)
+        below = refused_below(fault)
+        if below is not None:
+            return below
         reply = _error(fault.error(self.world.config, channel))
         reply.wait = fault.seconds
         return reply
 
     def _spoilt(self, reply: Reply, fault: Fault, channel: Channel | None) -> Reply:
         """The call was carried out; the answer goes wrong."""
-        reply.wait = fault.seconds
-        if fault.name in ("timeout_after_accept", "reset"):
-            reply.cut = True
-        elif fault.name == "garbage":
-            return Reply(raw=HTML, headers={"content-type": "text/html"}, wait=fault.seconds)
-        elif fault.name == "no_message_id":
+        if fault.name == "no_message_id":
             reply.body = {name: value for name, value in reply.body.items() if name != "message_id"}
         elif fault.name == "1357046":
             return _error(fault.error(self.world.config, channel))
-        return reply
+        return spoilt(reply, fault)
 
     def _note(self, record: dict[str, Json], reply: Reply, fault: Fault | None) -> None:
         error = reply.body.get("error") if isinstance(reply.body, dict) else None

@@ -14,7 +14,7 @@ from sanic.response import HTTPResponse, raw
 from simulator.config import Json, seconds
 from simulator.control import Route, answer, read_object
 from simulator.errors import ControlError
-from simulator.graph import HTML
+from simulator.reply import HTML
 
 UNSCRIPTED = "Soy un modelo de prueba: todavía no me han dicho qué contestar."
 FAULTS = ("hang", "garbage", "429", "500", "401", "slow", "empty", "no_choices", "cut_short", "reset")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,13 +16,19 @@ TYPING_SECONDS = 20.0  # typing_on goes out by itself after about 20 s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Something to tap. ``quick`` ones vanish with the next message; ``card`` counts from 1 inside a carousel."""
+    """Something to tap. ``card`` counts from 1 inside a carousel.
+
+    ``quick`` ones vanish with the next message, ``once`` ones when they are tapped. ``kind`` tells apart what one channel
+    answers in several ways: on WhatsApp a button, a row of a list, an option of a poll.
+    """
 
     title: str
     payload: str | None = None
     url: str | None = None
     quick: bool = False
     card: int | None = None
+    once: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +36,7 @@ class Content:
     """What a message shows."""
 
     text: str | None = None
+    subject: str | None = None
     choices: tuple[Choice, ...] = ()
     cards: tuple[dict[str, Json], ...] = ()
     attachments: tuple[dict[str, Json], ...] = ()
@@ -36,6 +44,7 @@ class Content:
     def as_json(self) -> dict[str, Json]:
         """Only what is there; ``buttons`` holds every title that can be tapped, ``quick_replies`` those that will vanish."""
         shown = {
+            "subject": self.subject,
             "text": self.text,
             "buttons": [choice.title for choice in self.choices],
             "quick_replies": [choice.title for choice in self.choices if choice.quick],
@@ -57,6 +66,8 @@ class Bubble:
     metadata: str | None = None
     edits: int = 0
     unsent: bool = False
+    status: str | None = None  # how far WhatsApp says that the shop's message got
+    tapped: set[str] = field(default_factory=set)
     reactions: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Json]:
@@ -70,6 +81,8 @@ class Bubble:
         }
         if self.metadata is not None:
             shown["metadata"] = self.metadata
+        if self.status is not None:
+            shown["status"] = self.status
         if self.reactions:
             shown["reactions"] = self.reactions
         if self.unsent:
@@ -87,6 +100,7 @@ class Phone:
     user: str
     name: str | None = None
     username: str | None = None
+    chat_id: str | None = None  # what WhatsApp calls the chat, where it is not <user>@s.whatsapp.net
     profile: dict[str, Json] = field(default_factory=dict)
     profile_error: str | None = None
     stranger: bool = True  # until the first message or other act between customer and shop
@@ -140,16 +154,22 @@ class Phone:
 
         Raises ``ControlError`` when the phone shows nothing of that name.
         """
-        shown = [
-            choice
-            for bubble in reversed(self.bubbles)
-            for choice in bubble.content.choices
-            if not bubble.unsent and (not choice.quick or bubble is self.bubbles[-1])
-        ]
-        for choice in shown:
+        return self.find_choice(title, card)[1]
+
+    def find_choice(self, title: str, card: int | None = None) -> tuple[Bubble, Choice]:
+        """The same, with the message that offers it."""
+        for bubble, choice in self._choices():
             if choice.title == title and card in (None, choice.card):
-                return choice
-        raise ControlError(f"nothing called {title!r} can be tapped; the phone shows {[choice.title for choice in shown]}")
+                return bubble, choice
+        shown = [choice.title for _, choice in self._choices()]
+        raise ControlError(f"nothing called {title!r} can be tapped; the phone shows {shown}")
+
+    def _choices(self) -> Iterator[tuple[Bubble, Choice]]:
+        for bubble in reversed(self.bubbles):
+            for choice in bubble.content.choices:
+                spent = (choice.quick and bubble is not self.bubbles[-1]) or (choice.once and choice.title in bubble.tapped)
+                if not bubble.unsent and not spent:
+                    yield bubble, choice
 
     def as_json(self, now: float, last: int | None = None) -> dict[str, Json]:
         """As ``GET /sim/phone`` shows it: all messages, or the ``last`` ones."""

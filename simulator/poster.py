@@ -7,10 +7,11 @@ per call, and of the start, that a full client does.
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 import time
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 IDLE_SECONDS = 2.0  # shorter than servers keep an idle connection, so that none is used while it is being closed
 MAX_IDLE = 50
@@ -68,7 +69,8 @@ class Poster:
         reusable = False
         try:
             target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-            lines = [f"{method} {target} HTTP/1.1", f"Host: {url.netloc}", f"Content-Length: {len(body)}"]
+            lines = [f"{method} {target} HTTP/1.1", f"Host: {url.netloc.rpartition('@')[2]}", f"Content-Length: {len(body)}"]
+            lines += _credentials(url)
             lines += [f"{name}: {value}" for name, value in headers.items()]
             connection.writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
             await connection.writer.drain()
@@ -96,6 +98,13 @@ class Poster:
             idle.append(connection)
         else:
             connection.writer.close()
+
+
+def _credentials(url: SplitResult) -> list[str]:
+    if url.username is None:
+        return []
+    words = f"{unquote(url.username)}:{unquote(url.password or '')}"
+    return [f"Authorization: Basic {base64.b64encode(words.encode()).decode()}"]
 
 
 async def _connect(server: tuple[str, int], secure: bool) -> _Connection:

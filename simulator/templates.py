@@ -67,11 +67,12 @@ def web_address(url: Json, where: str) -> SplitResult:
 def public_address(url: Json, where: str) -> None:
     """Refuse an address that Meta's fetchers could not reach: not HTTPS, or of a private host (100/2018008)."""
     parts = web_address(url, where)
-    if parts.scheme != "https" or _is_private(parts.hostname or ""):
+    if parts.scheme != "https" or is_private(parts.hostname or ""):
         raise invalid(f"Failed to fetch the file from the url of {where}", 2018008)
 
 
-def _is_private(host: str) -> bool:
+def is_private(host: str) -> bool:
+    """Whether nobody outside this network reaches the host."""
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Between happenings and webhooks: which slot, how many copies, in what order, and the echoes."""
+"""Between happenings and deliveries: how many copies, in what order; Meta's slots and echoes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from simulator import events
-from simulator.acts import Happening
-from simulator.config import CHANNELS, Json
+from simulator.config import CHANNELS, META_CHANNELS, Channel, Json
 from simulator.errors import ControlError
+from simulator.mail import arrival
 from simulator.phone import Author, Bubble, Content, Phone
+from simulator.scene import Happening
 from simulator.state import Comment, World
 from simulator.webhooks import Delivery, Webhooks
+from simulator.whapi import packing
 from simulator.wire import entry, envelope
 
 SHAPES = ("messaging", "standby", "changes")
@@ -77,14 +79,21 @@ class Traffic:
     def _subscribed(self, happenings: Iterable[Happening]) -> list[Happening]:
         wanted = []
         for happening in happenings:
-            # Instagram's own fields are chosen in the App Dashboard; its Page only has to be subscribed to anything at all.
-            fields = self.world.subscribed
-            if fields and (happening.phone.channel == "instagram" or events.subscription(happening.item) in fields):
+            if self._is_subscribed(happening):
                 wanted.append(happening)
             else:
                 self.world.counts["webhook", "unsubscribed"] += 1
         self.world.counts["webhook", "events"] += len(wanted)
         return wanted
+
+    def _is_subscribed(self, happening: Happening) -> bool:
+        channel, fields = happening.phone.channel, self.world.subscribed
+        if channel == "whatsapp":
+            return packing.wanted(self.world, happening)
+        if channel == "email":
+            return True
+        # Instagram's own fields are chosen in the App Dashboard; its Page only has to be subscribed to anything at all.
+        return bool(fields) and (channel == "instagram" or events.subscription(happening.item) in fields)
 
     @staticmethod
     def _ordered(happenings: list[Happening], plan: Plan) -> list[Happening]:
@@ -96,9 +105,16 @@ class Traffic:
 
     def _pack(self, happenings: list[Happening], plan: Plan) -> list[Delivery]:
         if plan.layout == "posts":
-            return [self._post([happening], plan) for happening in happenings]
-        by_channel = [[h for h in happenings if h.phone.channel == channel] for channel in CHANNELS]
-        return [self._post(group, plan) for group in by_channel if group]
+            return [delivery for h in happenings for delivery in self._posts(h.phone.channel, [h], plan)]
+        by_channel = {channel: [h for h in happenings if h.phone.channel == channel] for channel in CHANNELS}
+        return [delivery for channel, group in by_channel.items() if group for delivery in self._posts(channel, group, plan)]
+
+    def _posts(self, channel: Channel, group: Sequence[Happening], plan: Plan) -> list[Delivery]:
+        if channel in META_CHANNELS:
+            return [self._post(group, plan)]
+        if channel == "whatsapp":
+            return packing.pack(self.world, self.webhooks, group, together=plan.layout == "entries")
+        return arrival.pack(self.world, self.webhooks, group)
 
     def _post(self, happenings: Sequence[Happening], plan: Plan) -> Delivery:
         channel = happenings[0].phone.channel
@@ -129,10 +145,10 @@ class Traffic:
         item = events.from_shop(self.world.config.account(phone.channel), phone.user, bubble.time, message=message)
         return Happening(phone=phone, item=item, mid=bubble.mid)
 
-    async def echo_later(self, happening: Happening) -> None:
-        """Deliver an echo after the set delay."""
+    async def later(self, *happenings: Happening) -> None:
+        """Deliver echoes and what follows them, one after the other, after the set delay."""
         await asyncio.sleep(self.world.knobs.echo_delay)
-        await self.send([happening], Plan())
+        await self.send(happenings, Plan())
 
     def shop_writes(self, phone: Phone, content: Content, shown: dict[str, Json], author: Author, app_id: int) -> Happening:
         """A message of the shop that did not come through our Graph calls: a person in the inbox, or another app."""

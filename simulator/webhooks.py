@@ -1,11 +1,11 @@
-"""Deliver webhooks: sign, POST, and repeat the same bytes until the bot answers 2xx or the schedule is over."""
+"""Deliver webhooks and mail: POST, and repeat the same bytes until the bot takes them or the schedule is over."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +18,21 @@ from simulator.wire import meta_json, signed_headers
 
 REMEMBERED = 20_000
 NO_ANSWER = 0  # stands in place of a status when the bot did not answer at all
+DROPPED = 200  # and this when a mail lies in the mailbox: nobody was asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Where deliveries of one kind go: the bot's address as it is when they are sent, and which answers count as taken.
+
+    An answer that is ``final`` ends all repeating. With ``drop`` nothing is posted: it puts the bytes into a mailbox.
+    """
+
+    url: Callable[[], str] = str
+    method: str = "POST"
+    taken: Callable[[int], bool] = lambda status: 200 <= status < 300
+    final: Callable[[int], bool] = lambda status: False
+    drop: Callable[[bytes], None] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,15 +42,11 @@ class Delivery:
     id: int
     body: bytes
     headers: dict[str, str]
+    door: Door
     mids: tuple[str, ...] = ()
     statuses: list[int] = field(default_factory=list)
     answer: str = ""
     error: str | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether the bot has taken it."""
-        return any(200 <= status < 300 for status in self.statuses)
 
     def as_json(self) -> dict[str, Json]:
         """As control answers and ``GET /sim/deliveries`` show it."""
@@ -58,6 +69,7 @@ class Webhooks:
         self._count = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._poster = Poster()
+        self.meta = Door(url=lambda: self.world.config.webhook)
 
     # --- life ----------------------------------------------------------------------------------------------------------
 
@@ -94,10 +106,10 @@ class Webhooks:
         body = meta_json(document)
         return self.prepare_raw(body, signed_headers(self.world.config.app_secret, body), mids)
 
-    def prepare_raw(self, body: bytes, headers: dict[str, str], mids: Iterable[str] = ()) -> Delivery:
-        """Remember bytes and headers as a delivery."""
+    def prepare_raw(self, body: bytes, headers: dict[str, str], mids: Iterable[str] = (), door: Door | None = None) -> Delivery:
+        """Remember bytes and headers as a delivery; without a door it goes where Meta's go."""
         self._count += 1
-        delivery = Delivery(id=self._count, body=body, headers=headers, mids=tuple(mids))
+        delivery = Delivery(id=self._count, body=body, headers=headers, door=door or self.meta, mids=tuple(mids))
         self.deliveries.append(delivery)
         for mid in delivery.mids:
             self._by_mid[mid] = delivery
@@ -107,23 +119,29 @@ class Webhooks:
         """POST once and return the status (0: no answer); what is not taken is repeated in the background."""
         # The attempt is a task of its own: a caller who hangs up meanwhile does not take the webhook back.
         status: int = await asyncio.shield(self.spawn(self._attempt(delivery)))
-        if retry and not 200 <= status < 300:
+        if retry and not delivery.door.taken(status):
             self.spawn(self._repeat(delivery))
         return status
 
     async def _repeat(self, delivery: Delivery) -> None:
         for delay in self.world.knobs.retries:
+            if delivery.door.final(delivery.statuses[-1]):
+                break
             await asyncio.sleep(delay)
             self.world.counts["webhook", "redeliveries"] += 1
-            if 200 <= await self._attempt(delivery) < 300:
+            if delivery.door.taken(await self._attempt(delivery)):
                 return
         self.world.counts["webhook", "given_up"] += 1
 
     async def _attempt(self, delivery: Delivery) -> int:
+        door, limit = delivery.door, self.world.knobs.webhook_timeout
+        if door.drop is not None:
+            door.drop(delivery.body)
+            delivery.statuses.append(DROPPED)
+            return DROPPED
         self.world.counts["webhook", "sent"] += 1
-        url, limit = self.world.config.webhook, self.world.knobs.webhook_timeout
         try:
-            answer = await self._poster.request("POST", url, delivery.headers, delivery.body, limit)
+            answer = await self._poster.request(door.method, door.url(), delivery.headers, delivery.body, limit)
             status, delivery.error = answer.status, None
             delivery.answer = answer.body[:2000].decode("utf-8", "replace")
         except NoAnswer as error:

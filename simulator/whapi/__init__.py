@@ -1,0 +1,1 @@
+"""Whapi.Cloud's side: the HTTP API of one channel, its webhooks, and what WhatsApp's customers do."""
