@@ -9,7 +9,7 @@ from connectors.message import SendError
 from connectors.platform import Finding
 from connectors.whapi.client import WhapiClient
 from connectors.whapi.item import Ours
-from connectors.whapi.setup import EVENTS, MODE, events_of, header_of
+from connectors.whapi.setup import EVENTS, events_of, header_of
 from connectors.whapi.state import state_of
 from connectors.whapi.values import as_id, as_list, as_object, as_text
 from connectors.whapi.webhook import PATH, is_known
@@ -87,8 +87,6 @@ async def _webhook(client: WhapiClient, account: Account) -> list[Finding]:
         names = ", ".join(f"{kind}.{method}" for kind, method in missing)
         level: Literal["warning", "error"] = "error" if ("messages", "post") in missing else "warning"
         return [Finding(level=level, text=f"Al webhook de Whapi le faltan eventos ({names}): {_SET_UP}")]
-    if all(as_object(entry).get("mode") not in (MODE, "path", "method", None) for entry in ours):
-        return [Finding(level="warning", text=f"El webhook de Whapi usa un modo que no se conoce: {_SET_UP}")]
     return [Finding(level="ok", text="El webhook de Whapi llama al bot con su secreto y con todos los eventos")]
 
 

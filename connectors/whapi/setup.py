@@ -101,7 +101,7 @@ def header_of(entry: Json) -> str | None:
 def _entry(old: dict[str, Json], url: str, secret: str) -> tuple[dict[str, Json], list[str]]:
     lines: list[str] = []
     if old.get("mode") != MODE:
-        lines.append(f"mode: {old.get('mode') or 'none'} -> {MODE}" if old else f"mode: {MODE}")
+        lines.append(f"mode: {MODE}")
     headers = {name: value for name, value in as_object(old.get("headers")).items() if name.lower() != HEADER.lower()}
     if len(headers) >= MAX_HEADERS:
         raise SetupError(f"The webhook {url} has {len(headers)} headers already: take one away in Whapi's panel")

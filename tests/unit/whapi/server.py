@@ -51,6 +51,7 @@ class Whapi:
     def __init__(self, replies: list[Reply | Trouble]) -> None:
         self.replies = replies
         self.heard: list[Heard] = []
+        self.called = asyncio.Event()
         self.address = ""
         self._open: list[asyncio.StreamWriter] = []
 
@@ -61,6 +62,7 @@ class Whapi:
                 self.heard.append(await _request(reader))
             except (asyncio.IncompleteReadError, ConnectionError):
                 return
+            self.called.set()
             reply = self.replies.pop(0)
             if reply == "hang up":
                 writer.close()
