@@ -44,3 +44,7 @@ class Ours:
     secret: bytes = field(repr=False)
     stale: timedelta
     max_bytes: int = 25 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if not self.secret:
+            raise ValueError("without a secret anyone could sign reply tokens")

@@ -18,16 +18,22 @@ REFERENCE_PREFIX = "omnicrm:"
 # 40 bits name a thread among those of one sender; 60 bits sign it. A token has 22 characters, and leaves 41 of the 64 of
 # a local part (RFC 5321, 4.5.3.1.1) to ours and a separator.
 _THREAD, _MAC = 8, 12
+_LENGTH = 2 + _THREAD + _MAC
 _TOKEN = rf"c-([a-z2-7]{{{_THREAD}}})([a-z2-7]{{{_MAC}}})"
 # At the end of a local part behind any separator, or alone (Postmark's MailboxHash).
 _IN_ADDRESS = re.compile(rf"(?:^|[^a-z0-9]){_TOKEN}(?=@|$)")
-_MESSAGE_ID = re.compile(rf"<m-(0|[1-9][0-9]{{0,17}})\.{_TOKEN}@([^<>\s@]+)>")
+_WHOLE_TOKEN = re.compile(_TOKEN)
+_MESSAGE_ID = re.compile(rf"<m-(0|[1-9][0-9]{{0,17}})\.{_TOKEN}@([^<>\s@]{{1,255}})>")
 
 
 @dataclass(frozen=True, slots=True)
 class OwnId:
-    """What a Message-ID of ours says: the reference of the message (``omnicrm:<number>``), the thread, and for whom."""
+    """What a Message-ID of ours says: the reference of the message (``omnicrm:<number>``), the thread, and for whom.
 
+    ``message_id``: as we wrote it, whatever a server on its way made of its letters.
+    """
+
+    message_id: str
     reference: str
     thread: str
     user: str
@@ -78,13 +84,19 @@ def read_message_id(secret: bytes, written: str, domain: str, senders: Iterable[
     number, thread, mac = found[1], found[2], found[3]
     users = (_holder(secret, f"message {number}", thread, mac, sender) for sender in senders)
     user = next((user for user in users if user is not None), None)
-    return None if user is None else OwnId(f"{REFERENCE_PREFIX}{number}", thread, user)
+    return None if user is None else OwnId(found[0], f"{REFERENCE_PREFIX}{number}", thread, user)
 
 
 def looks_like_ours(written: str, domain: str) -> bool:
     """Whether a Message-ID has the form of ours. Anyone can write one: a reason to be silent, never to believe."""
     found = _MESSAGE_ID.fullmatch(written.strip().lower())
     return found is not None and found[4] == domain.lower()
+
+
+def without_token(local: str, separator: str) -> str:
+    """A local part without a token behind it."""
+    base, behind = local[:-_LENGTH], local[-_LENGTH:]
+    return base.removesuffix(separator) if _WHOLE_TOKEN.fullmatch(behind) and base.endswith(separator) else local
 
 
 def _holder(secret: bytes, purpose: str, thread: str, mac: str, sender: str) -> str | None:
@@ -100,3 +112,8 @@ def _mac(secret: bytes, purpose: str, thread: str, user: str) -> str:
 
 def _base32(digest: bytes, length: int) -> str:
     return base64.b32encode(digest).decode().lower()[:length]
+
+
+def own_ids_in(text: str, domain: str) -> list[str]:
+    """All that looks like a Message-ID of ours in a text (a bounce may tell it nowhere else)."""
+    return [found[0] for found in _MESSAGE_ID.finditer(text.lower()) if found[4] == domain.lower()]
