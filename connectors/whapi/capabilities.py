@@ -19,8 +19,6 @@ INTERACTIVE = Capabilities(
     quick_reply_title=24,
     payload_limit=200,
     media=frozenset({"image", "video", "audio", "file"}),
-    # An ordinary number, which WhatsApp bans for writing like a machine: a good second between any two messages.
-    sends_per_second=0.8,
 )
 # WhatsApp does not promise to show buttons of such numbers. Numbered lines always arrive.
 TEXT = replace(INTERACTIVE, buttons=0, quick_replies=0)

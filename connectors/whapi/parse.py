@@ -105,8 +105,7 @@ def _health(call: Call, raw: Json) -> Iterator[AnyEvent]:
         yield call.unsupported(raw, "health without a state")
         return
     # A running time makes the observation one of its kind; without it, only the time of arrival does.
-    occasion = digest(raw) if "uptime" in as_object(raw) else call.now.isoformat()
-    yield _account(call, raw, state, "health", occasion)
+    yield _account(call, raw, state, "health", arrival="" if "uptime" in as_object(raw) else call.now.isoformat())
 
 
 def _user(call: Call, raw: Json) -> Iterator[AnyEvent]:
@@ -115,12 +114,12 @@ def _user(call: Call, raw: Json) -> Iterator[AnyEvent]:
         yield call.fact("user", raw, method=call.method or None)
         return
     # Linked, unlinked and linked again looks the same each time.
-    yield _account(call, raw, state, f"user_{call.method}", call.now.isoformat())
+    yield _account(call, raw, state, f"user_{call.method}", arrival=call.now.isoformat())
 
 
-def _account(call: Call, raw: Json, state: State, source: str, occasion: str) -> AccountState:
+def _account(call: Call, raw: Json, state: State, source: str, arrival: str) -> AccountState:
     return AccountState(
-        key=call.key("account", source, occasion),
+        key=call.key("account", source, digest([raw, arrival])),
         address=None,
         timestamp=call.now,
         raw=raw,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -54,7 +55,9 @@ class Whatsapp:
         mentioned = settings.whapi_groups == "mentioned"
         require(settings, self.name, (*_NEEDED, *(("whapi_number",) if mentioned else ())))
         self.account = settings.whapi_channel_id
-        self.capabilities = capabilities.TEXT if settings.whapi_interactive == "text" else capabilities.INTERACTIVE
+        shows = capabilities.TEXT if settings.whapi_interactive == "text" else capabilities.INTERACTIVE
+        # An ordinary number, which WhatsApp bans for writing like a machine.
+        self.capabilities = replace(shows, sends_per_second=settings.whapi_send_per_minute / 60)
         ours = Ours(
             channel=settings.whapi_channel_id,
             number=user_of(settings.whapi_number) if settings.whapi_number else "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from omnicrm.setting import listed, number, one_of, setting, url
+from omnicrm.setting import integer, listed, number, one_of, setting, url
 
 SHORTEST_SECRET = 16
 
@@ -67,5 +67,8 @@ class WhapiSettings:
         "A WhatsApp message that arrives later than this is recorded and not answered",
         number(60, 172800),
         example="3600",
+    )
+    whapi_send_per_minute: int = setting(
+        48, "WhatsApp messages that may leave per minute; more, and WhatsApp may ban the number", integer(1, 600), example="48"
     )
     whapi_url: str = setting("https://gate.whapi.cloud", "Whapi API address", url, example="https://gate.whapi.cloud")
