@@ -13,7 +13,7 @@ from connectors.whapi.parse import parse
 from connectors.whapi.values import decode
 
 PATH = "/api/webhooks/whapi"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS: tuple[str, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # Messages carry small previews of their pictures, and one call several messages.
 MAX_BODY = 5 * 1024 * 1024
 # Whapi signs nothing: a header of our choice is the only proof that it is Whapi who calls.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from connectors.message import Capabilities
 from connectors.whapi.capabilities import INTERACTIVE, TEXT
 from connectors.whapi.platform import Whatsapp
 from omnicrm.settings import Settings, SettingsError
@@ -49,6 +50,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ("WHAPI_INTERACTIVE", "poll"),
         ("WHAPI_GROUPS", "all"),
         ("WHAPI_STALE_SECONDS", "0"),
+        ("WHAPI_SEND_PER_MINUTE", "0"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
@@ -82,6 +84,12 @@ def test_groups_need_our_number_to_know_who_is_mentioned() -> None:
     assert Whatsapp(settings(whapi_groups="mentioned"), OFFLINE).account == "MANTIS-M72HC"
 
 
-@pytest.mark.parametrize(("interactive", "capabilities"), [("auto", INTERACTIVE), ("text", TEXT)])
-def test_buttons_are_shown_unless_they_are_not_wanted(interactive: str, capabilities: Any) -> None:
-    assert Whatsapp(settings(whapi_interactive=interactive), OFFLINE).capabilities == capabilities
+@pytest.mark.parametrize(("interactive", "shown"), [("auto", INTERACTIVE), ("text", TEXT)])
+def test_buttons_are_shown_unless_they_are_not_wanted(interactive: str, shown: Capabilities) -> None:
+    capabilities = Whatsapp(settings(whapi_interactive=interactive), OFFLINE).capabilities
+    assert replace(capabilities, sends_per_second=shown.sends_per_second) == shown
+
+
+def test_the_pace_is_that_of_a_person_and_a_setting() -> None:
+    assert Whatsapp(settings(), OFFLINE).capabilities.sends_per_second == pytest.approx(0.8)
+    assert Whatsapp(settings(whapi_send_per_minute=6), OFFLINE).capabilities.sends_per_second == pytest.approx(0.1)
