@@ -68,8 +68,9 @@ def _thing(kind: Kind, *titles: str) -> _Reader:
     """What has no words of its own: a place, a product, an invitation. ``titles``: where its name may stand."""
 
     def read(message: dict[str, Json], name: str) -> Content | None:
-        thing = as_object(message.get(name))
-        if not thing:
+        thing = message.get(name)
+        # An empty one is a thing as well: the customer sees that they sent it.
+        if not isinstance(thing, dict):
             return None
         title = next((text for text in (as_text(thing.get(key)) for key in titles) if text), None)
         attachment = Attachment(kind=kind, url=as_text(thing.get("url")), title=title, data=_data(name, thing))
