@@ -331,6 +331,11 @@ begin
     end if;
 
     select id into v_thread from omnicrm.threads where key = e #>> '{address,key}';
+    if v_thread is null and e ->> 'type' in ('receipt', 'edit') then
+        -- Told without the customer, or under another of their ids: the message knows whose it is.
+        select m.thread_id into v_thread from omnicrm.messages m
+        where m.platform_id = coalesce(e ->> 'platform_id', e -> 'platform_ids' ->> 0) limit 1;
+    end if;
     insert into omnicrm.platform_events (key, thread_id, type, name, about, payload)
     values (e ->> 'key', v_thread, e ->> 'type', coalesce(e ->> 'name', e ->> 'status', e ->> 'holder', e ->> 'reason'), e ->> 'platform_id',
         case e ->> 'type' when 'unsend' then e - 'raw' else e end)

@@ -306,3 +306,16 @@ async def test_a_message_that_a_platform_wants_recorded_only_says_why(crm: Crm) 
     (message,) = (await conversation(crm))["messages"]
     assert (message["status"], message["reason"]) == ("ignored", "automatic:auto_submitted")
     assert await claim(crm) == []
+
+
+async def test_a_receipt_that_names_the_customer_otherwise_finds_its_message_all_the_same(crm: Crm) -> None:
+    await sent(crm, platform_id="our-1")
+    await receive(crm, receipt("read", "our-1", address=replace(CUSTOMER, user="lid:69385314111689")))
+    assert await statuses(crm, "out") == ["read"]
+
+
+async def test_an_edit_that_names_nobody_changes_its_message(crm: Crm) -> None:
+    event = inbound("hola")
+    await receive(crm, event)
+    await receive(crm, edit(str(event.platform_id), "hola, corrijo", address=None))
+    assert [m["text"] for m in (await conversation(crm))["messages"]] == ["hola, corrijo"]
