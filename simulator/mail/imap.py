@@ -65,7 +65,7 @@ class Session:
             try:
                 command = await read_command(self.reader, self.writer)
             except BadCommand as error:
-                await self._send(f"* BAD {error}")
+                await self._send(f"{error.tag} BAD {error}")
                 continue
             if command is None:
                 return

@@ -15,7 +15,9 @@ LITERAL_LIMIT = 50 * 1024 * 1024
 
 
 class BadCommand(Exception):
-    """The command makes no sense: the tagged answer is BAD with these words."""
+    """The command makes no sense: the answer is BAD with these words, under the tag as far as one was read."""
+
+    tag = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,11 @@ def _command(pieces: Sequence[str | bytes]) -> Command:
     tag, _, rest = first.partition(" ")
     if not tag or not rest.strip():
         raise BadCommand("a command is a tag, a name and its arguments")
-    tokens = tokenize([rest, *pieces[1:]])
+    try:
+        tokens = tokenize([rest, *pieces[1:]])
+    except BadCommand as error:
+        error.tag = tag
+        raise
     name = text_of(tokens.pop(0)).upper()
     if name == "UID" and tokens:
         name = f"UID {text_of(tokens.pop(0)).upper()}"

@@ -45,6 +45,7 @@ class Submission(SMTP):
     """One connection. The greeting can be refused, delayed or never come."""
 
     event_handler: Handler
+    refused: str | None = None  # the reply to every login on this connection
 
     async def _handle_client(self) -> None:
         handler = self.event_handler
@@ -98,10 +99,11 @@ class Handler:
         self.world.counts["smtp", "logins"] += right
         return AuthResult(success=right, handled=False, message=None if right else self._reply(_REPLIES["190"]))
 
-    async def handle_AUTH(self, server: SMTP, session: Session, envelope: Envelope, args: list[str]) -> Any:  # noqa: N802
-        """A fault, or the mechanisms above."""
-        line = await self.strike(server, "smtp_auth")
-        return MISSING if line is None else line
+    async def handle_AUTH(self, server: Submission, session: Session, envelope: Envelope, args: list[str]) -> Any:  # noqa: N802
+        """A fault, or the mechanisms above. A refusal holds for the connection: clients try one mechanism after the other."""
+        if server.refused is None:
+            server.refused = await self.strike(server, "smtp_auth")
+        return MISSING if server.refused is None else server.refused
 
     # --- the envelope ----------------------------------------------------------------------------------------------------
 

@@ -261,7 +261,7 @@ ACTS: dict[str, Act] = {
     "attachment": _attachment,
     "unsupported": _unsupported,
     "noise": _noise,
-    "order": _order,
+    "cart": _order,
     "tap": _tap,
     "postback": _postback,
     "vote": _vote,

@@ -1,4 +1,4 @@
-"""A running simulator, a bot that only records its webhooks, and a caller of Graph."""
+"""A running simulator, a bot that only records its webhooks, and callers of Graph and Whapi."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ from simulator.config import Config
 
 SECRET = "test_app_secret"
 TOKEN = "EAAtoken"
+WHAPI_TOKEN = "whapi_token"
+WHAPI_SECRET = "whapi_webhook_secret"
+MAIL_PASSWORD = "mail_password"
+MAIL_ACCESS_TOKEN = "mail_access_token"
 
 
 @dataclass
@@ -34,6 +38,11 @@ class Webhook:
         return json.loads(self.body)
 
     @property
+    def event(self) -> str:
+        """Whapi's event, e.g. ``messages.post``."""
+        return f"{self.document['event']['type']}.{self.document['event']['event']}"
+
+    @property
     def items(self) -> list[Any]:
         return [item for entry in self.document["entry"] for item in entry.get("messaging", []) + entry.get("standby", [])]
 
@@ -42,7 +51,8 @@ class Webhook:
 class Recorder:
     """The bot's end: records every call, answers what ``answers`` holds and then 200."""
 
-    url: str = ""
+    url: str = ""  # where Meta posts
+    base: str = ""
     calls: list[Webhook] = field(default_factory=list)
     answers: deque[int | str] = field(default_factory=deque)  # a status, "hang" or "cut"
     on_call: Callable[[Webhook], Awaitable[None]] | None = None
@@ -92,6 +102,10 @@ class Recorder:
     def items(self) -> list[Any]:
         return [item for call in self.calls for item in call.items]
 
+    def objects(self, key: str) -> list[Any]:
+        """Everything that Whapi's envelopes held under this key."""
+        return [value for call in self.calls for value in call.document.get(key, [])]
+
     @property
     def echoes(self) -> list[Any]:
         return [item for item in self.items if item.get("message", {}).get("is_echo")]
@@ -120,6 +134,28 @@ class GraphCaller:
         return await self.http.get(f"/v25.0/{user}", params={} if fields is None else {"fields": fields})
 
 
+@dataclass
+class WhapiCaller:
+    """Calls Whapi as a bot would, with the right token."""
+
+    http: httpx.AsyncClient
+
+    async def send(self, kind: str, to: str, **body: Any) -> httpx.Response:
+        return await self.http.post(f"messages/{kind}", json={"to": to, **body})
+
+    async def text(self, to: str, text: str = "hola", **body: Any) -> httpx.Response:
+        return await self.send("text", to, body=text, **body)
+
+    async def buttons(self, to: str, *titles: str) -> httpx.Response:
+        buttons = [{"type": "quick_reply", "title": title, "id": f"/{title.lower()}"} for title in titles]
+        return await self.send("interactive", to, type="button", body={"text": "¿Cuál?"}, action={"buttons": buttons})
+
+    async def list(self, to: str, *titles: str) -> httpx.Response:
+        rows = [{"id": f"/{title.lower()}", "title": title} for title in titles]
+        action = {"list": {"label": "Ver", "sections": [{"title": "Todo", "rows": rows}]}}
+        return await self.send("interactive", to, type="list", body={"text": "Elige"}, action=action)
+
+
 def error_of(answer: httpx.Response) -> tuple[int, int | None]:
     """Code and subcode of a refusal."""
     error = answer.json()["error"]
@@ -132,7 +168,8 @@ async def recorder() -> AsyncIterator[Recorder]:
     recorder = Recorder()
     server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
-    recorder.url = f"http://{host}:{port}/api/webhooks/meta"
+    recorder.base = f"http://{host}:{port}/api/webhooks"
+    recorder.url = f"{recorder.base}/meta"
     yield recorder
     server.close()
 
@@ -140,7 +177,22 @@ async def recorder() -> AsyncIterator[Recorder]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def simulator(recorder: Recorder) -> AsyncIterator[Simulator]:
     """One simulator for all tests of a file: starting Sanic takes longer than a test."""
-    config = Config(webhook=recorder.url, app_secret=SECRET, token=TOKEN, verify_token="verify-me", app_id="555")
+    config = Config(
+        webhook=recorder.url,
+        app_secret=SECRET,
+        token=TOKEN,
+        verify_token="verify-me",
+        app_id="555",
+        whapi_webhook=f"{recorder.base}/whapi",
+        whapi_token=WHAPI_TOKEN,
+        whapi_secret=WHAPI_SECRET,
+        mail_address="tienda@acme.example",
+        mail_name="ACME",
+        mail_password=MAIL_PASSWORD,
+        mail_access_token=MAIL_ACCESS_TOKEN,
+        mail_webhook=f"{recorder.base}/email/{{provider}}",
+        mailgun_key="key-test",
+    )
     async with Simulator(config) as running:
         yield running
 
@@ -164,3 +216,11 @@ async def graph(simulator: Simulator) -> AsyncIterator[GraphCaller]:
     verify = simulator.url.startswith("https:")
     async with httpx.AsyncClient(base_url=simulator.url, headers=headers, timeout=5, trust_env=False, verify=verify) as http:
         yield GraphCaller(http, simulator.config.page_id)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def whapi(simulator: Simulator) -> AsyncIterator[WhapiCaller]:
+    headers = {"Authorization": f"Bearer {WHAPI_TOKEN}"}
+    base, verify = f"{simulator.url}/whapi/", simulator.url.startswith("https:")
+    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=5, trust_env=False, verify=verify) as http:
+        yield WhapiCaller(http)

@@ -60,6 +60,22 @@ async def test_all_phones_are_listed(sim: SimulatorClient, graph: GraphCaller):
     assert (await sim.phone("instagram", "ig 1/ñ")).texts == ["¡hola!"]
 
 
+async def test_every_channel_has_customers_of_its_own(sim: SimulatorClient):
+    users = {"instagram": "1", "messenger": "2", "whatsapp": "525512345678", "email": "ana@example.com"}
+    for channel, user in users.items():
+        assert (await sim.say(channel, user, "hola", name="Ana")).status == 200
+        assert (await sim.agent_writes(channel, user, "Soy Eva")).status == 200
+    assert {phone["channel"]: phone["user"] for phone in await sim.phones()} == users
+    for channel, user in users.items():
+        view = await sim.wait_for_replies(channel, user, 1)
+        assert [message.author for message in view.messages] == ["customer", "agent"]
+        assert await sim.redeliver(mid=view.messages[0].mid) == [200]
+    await sim.batch([{"channel": channel, "user": user, "text": "otra"} for channel, user in users.items()], order="shuffled")
+    assert (await sim.stats())["messages"] == {"customer": 8, "bot": 0, "agent": 4}
+    await sim.reset()
+    assert await sim.phones() == []
+
+
 async def test_half_a_character_neither_breaks_the_phone_nor_is_taken_by_graph(sim: SimulatorClient, graph: GraphCaller):
     raw = b'{"channel": "messenger", "user": "1", "text": "x\\ud83d"}'
     assert (await sim._http.post("/sim/say", content=raw)).status_code == 200
