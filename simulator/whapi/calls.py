@@ -32,9 +32,14 @@ class Call:
 
     def public_body(self) -> dict[str, Json]:
         """The body as it may be shown: without files."""
-        return {
-            name: f"({len(value.content)} bytes)" if isinstance(value, File) else value for name, value in self.body.items()
-        }
+        return {name: _short(value) for name, value in self.body.items()}
+
+
+def _short(value: Json) -> Json:
+    if isinstance(value, File):
+        return f"({len(value.content)} bytes)"
+    # Nothing but base64 is that long.
+    return f"({len(value)} characters)" if isinstance(value, str) and len(value) > 100_000 else value
 
 
 def read_body(content_type: str, raw: bytes, form: Mapping[str, Json]) -> dict[str, Json]:
