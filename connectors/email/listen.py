@@ -56,7 +56,7 @@ class MailListener:
         self._ours = ours
         self._parse = parse
         self._clock = clock
-        self._sent_folder = sent_folder
+        self.sent_folder = sent_folder
         self._tls = tls
         self._idle_seconds = idle_seconds
         self._lease_seconds = lease_seconds
@@ -111,9 +111,9 @@ class MailListener:
                 raise LeaseLost("another process has the mailbox")
 
     async def _work(self, desk: Desk) -> None:
-        line = await self._connect()
+        line = await self.connect()
         try:
-            sent = await line.do(line.mailbox.sent_folder, self._sent_folder)
+            sent = await line.do(line.mailbox.sent_folder, self.sent_folder)
             reader = FolderReader(line, desk, self._ours, self._parse, self._clock, self._troubles)
             logger.info("mailbox open action=listen account=%s sent_folder=%s", self._ours.address, sent)
             while True:
@@ -149,7 +149,8 @@ class MailListener:
             loop.remove_reader(connection)
             timer.cancel()
 
-    async def _connect(self) -> MailboxThread:
+    async def connect(self) -> MailboxThread:
+        """A new connection, logged in. Raises ``MailboxError``, or ``SendError`` where there is no access token."""
         tokens = self._login.tokens
         if tokens is None:
             return await self._open(None)

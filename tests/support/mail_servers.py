@@ -88,6 +88,7 @@ class SmtpServer:
 
     port: int = 0
     tls: Tls = "none"
+    user: str = USER
     script: defaultdict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
     mails: list[Taken] = field(default_factory=list)
     heard: bytearray = field(default_factory=bytearray)
@@ -133,7 +134,7 @@ class _Handler:
 
     async def auth_XOAUTH2(self, smtp: SMTP, args: list[str]) -> AuthResult:  # noqa: N802 - aiosmtpd's name
         """As Google does: wrong tokens get a challenge with the error, and the refusal after an empty line."""
-        good = {xoauth2(USER, token) for token in self._server.good_tokens}
+        good = {xoauth2(self._server.user, token) for token in self._server.good_tokens}
         if len(args) == 2 and args[1] in good:
             return AuthResult(success=True)
         await smtp.challenge_auth(json.dumps({"status": "400", "schemes": "Bearer"}))
@@ -146,7 +147,7 @@ class _Conversation(SMTP):
     def __init__(self, server: SmtpServer, tls: ssl.SSLContext | None, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
             _Handler(server), hostname="mail.test", ident="test", enable_SMTPUTF8=server.take_utf8, tls_context=tls,
-            auth_require_tls=False, authenticator=self._authenticate_password, loop=loop,
+            auth_require_tls=False, authenticator=self._check_password, loop=loop,
         )  # fmt: skip
         self._server = server
         server.sessions.append(self)
@@ -191,9 +192,8 @@ class _Conversation(SMTP):
         else:
             await method(argument)
 
-    @staticmethod
-    def _authenticate_password(smtp: SMTP, session: Session, envelope: Envelope, mechanism: str, login: Any) -> AuthResult:
-        return AuthResult(success=login == LoginPassword(USER.encode(), PASSWORD.encode()), handled=False)
+    def _check_password(self, smtp: SMTP, session: Session, envelope: Envelope, mechanism: str, login: Any) -> AuthResult:
+        return AuthResult(success=login == LoginPassword(self._server.user.encode(), PASSWORD.encode()), handled=False)
 
 
 def xoauth2(user: str, token: str) -> str:

@@ -205,7 +205,10 @@ def test_a_key_that_is_none_is_found_out_at_the_start() -> None:
 names = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=20)
 
 
-@given(st.dictionaries(names, st.one_of(st.binary(max_size=200), st.sampled_from([b"--xYzZY", b"a\r\n--xYzZYb\r\n"])), max_size=8))
+contents = st.one_of(st.binary(max_size=200), st.sampled_from([b"--xYzZY", b"a\r\n--xYzZYb\r\n"]))
+
+
+@given(st.dictionaries(names, contents, max_size=8))
 def test_a_form_comes_back_byte_by_byte(fields: dict[str, bytes]) -> None:
     fields = {name: data for name, data in fields.items() if f"\r\n--{BOUNDARY}\r\n".encode() not in b"\r\n" + data + b"\r\n"}
     parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + data for name, data in fields.items()]
@@ -232,7 +235,10 @@ def test_what_is_no_form_says_so(content_type: str, body: bytes) -> None:
         read_form(content_type, body)
 
 
-@given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=60)), max_size=10), st.text(max_size=200), st.text(max_size=99))
+header_lists = st.lists(st.tuples(st.text(max_size=20), st.text(max_size=60)), max_size=10)
+
+
+@given(header_lists, st.text(max_size=200), st.text(max_size=200))
 def test_a_rebuilt_mail_holds_no_header_and_no_body_that_was_not_given(
     headers: list[tuple[str, str]], text: str, page: str
 ) -> None:
