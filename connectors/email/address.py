@@ -65,7 +65,8 @@ def mailboxes(value: str) -> list[Mailbox]:
         if normal is None:
             raise ValueError("not an address")
         shown = words(name + (piece.comment if piece.angle is None else piece.words or piece.comment))
-        found.append(Mailbox(written.strip(), normal, shown[:MAX_NAME]))
+        # A name that is an address is there to be taken for the sender's.
+        found.append(Mailbox(written.strip(), normal, "" if "@" in shown else shown[:MAX_NAME]))
         name = ""
     return found
 

@@ -20,6 +20,8 @@ _FOLD = re.compile(r"\r?\n[ \t]*|\r")
 # Longer than any header field that a person reads (RFC 5322, 2.1.1: a line has at most 998).
 MAX_WORDS = 4000
 _SLICE = 500
+# What turns the direction of text: "factura<U+202E>fdp.exe" is shown as "facturaexe.pdf".
+_DIRECTIONS = dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
 
 def decode(data: bytes, charset: str | None = None) -> str:
@@ -96,7 +98,8 @@ def words(value: str) -> str:
         pending += _word(found[2].lower(), found[3])
         end = found.end()
     text += decode(pending, charset) + value[end:]
-    printable = "".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in text)
+    visible = text.translate(_DIRECTIONS)
+    printable = "".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in visible)
     return composed(" ".join(printable.split()))
 
 

@@ -78,6 +78,8 @@ def _write(root: LexborNode, writer: _Writer, skipped: set[int], end: int | None
                 node = node.child
                 continue
             writer.leave(node)
+        else:
+            writer.skip(node)
         while node.next is None and entered:
             node = entered.pop()
             writer.leave(node)
@@ -112,6 +114,11 @@ class _Writer:
         if tag in ("td", "th"):
             self._space = True
         self._block(_line_ends(tag, node))
+
+    def skip(self, node: LexborNode) -> None:
+        """Leave a node out: what stood before and behind a quote are two things."""
+        if _line_ends(node.tag or "", node):
+            self._block(2)
 
     def text(self) -> str:
         return "".join(self._parts)

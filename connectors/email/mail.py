@@ -21,7 +21,7 @@ MAX_KEY = 300
 MAX_ID = 400
 MAX_SUBJECT = 300
 _ID = re.compile(r"<[^<>\s]+>")
-_BARE_ID = re.compile(r"[^\s<>@]+@[^\s<>@]+")
+_BARE_ID = re.compile(r"[^\s<>@]{1,200}@[^\s<>@]{1,200}")
 _PREFIXES = re.compile(r"(?:(?:re|rv|fw|fwd|res|aw|sv|tr|r|rif|wg|enc|reenv)(?:\[\d{1,4}\])?\s{0,3}:\s*)+", re.IGNORECASE)
 _FORWARD = re.compile(r"(?:re\s?:\s?)?(?:rv|fwd?|tr|wg|enc|reenv)(?:\[\d{1,4}\])?\s?:", re.IGNORECASE)
 # What an event keeps of a mail's headers, to find out later why it was treated as it was.
@@ -126,7 +126,7 @@ def read_mail(raw: bytes, envelope: Envelope, ours: Ours, now: datetime) -> Mail
 
 def ids_in(value: str) -> list[str]:
     """The Message-IDs in a header: what stands in angle brackets, or one without them."""
-    found = _ID.findall(value) or [f"<{bare}>" for bare in _BARE_ID.findall(value[:MAX_ID])[:1]]
+    found = _ID.findall(value) or ([f"<{value}>"] if _BARE_ID.fullmatch(value) else [])
     return [written for written in found if len(written) <= MAX_ID]
 
 

@@ -15,8 +15,9 @@ from connectors.email.charset import decode, unfolded
 MAX_PARTS = 200
 MAX_DEPTH = 20
 MAX_FIELDS = 1000
-# Every line is compared with the boundaries of all multiparts around it.
+# Every line is compared with the boundaries of all multiparts around it. 25 MB of attachments are 330,000 lines.
 MAX_CONTAINERS = 60
+MAX_LINES = 600_000
 # References hold the most: some 300 ids. Parameters are read in quadratic time.
 _MAX_FIELD = 32_000
 _MAX_PARAMETERS = 2_000
@@ -91,6 +92,8 @@ def parse_bytes(raw: bytes) -> Message:
     """The tree of a mail. Raises ``Refused`` above the limits."""
     if sum(1 for _ in _CONTAINER.finditer(raw)) > MAX_CONTAINERS:
         raise Refused("too many containers")
+    if max(raw.count(b"\n"), raw.count(b"\r")) > MAX_LINES:
+        raise Refused("too many lines")
     bounded = _Bounded()
     made = 0
 
@@ -219,7 +222,7 @@ def _plain(part: Message) -> str:
 
 def reflowed(text: str, *, delete_space: bool = False) -> str:
     """Soft line ends taken out of ``format=flowed`` (RFC 3676): a line that ends in a space goes on in the next one."""
-    lines: list[str] = []
+    lines: list[list[str]] = []
     depth_before, soft = 0, False
     for line in text.replace("\r\n", "\n").split("\n"):
         content = line.lstrip(">")
@@ -229,8 +232,8 @@ def reflowed(text: str, *, delete_space: bool = False) -> str:
         if goes_on and delete_space:
             content = content[:-1]
         if soft and depth == depth_before and content != "-- ":
-            lines[-1] += content
+            lines[-1].append(content)
         else:
-            lines.append(("> " if depth else "") + content)
+            lines.append(["> " if depth else "", content])
         depth_before, soft = depth, goes_on
-    return "\n".join(lines)
+    return "\n".join("".join(pieces) for pieces in lines)

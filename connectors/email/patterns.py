@@ -20,6 +20,7 @@ CLOSING = re.compile(
     r"\b(?:wrote|writes|escribi[óo](?: lo siguiente)?|escreveu|a écrit|schrieb(?: .{1,80})?|ha scritto)\s?(?::|-{2,})$",
     re.IGNORECASE,
 )
+CLOSING_WITHIN = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}>\)? (?:wrote|escribi[óo]):\s", re.IGNORECASE)
 # "Mi hermana me escribió:" is a person telling of a person.
 TOLD = re.compile(r"\b(?:me|nos|te|le|les|se) (?:escribi[óo]|wrote)\s?:$", re.IGNORECASE)
 # The name first and the verb in the middle (Outlook for Mac), or no verb at all (Gmail, years ago).
@@ -65,6 +66,13 @@ SENT_FROM = re.compile(
     rf"(?:enviado (?:desde|con) (?:(?:mi|un|el|la aplicación|la app(?: de)?) )?|"
     rf"sent (?:from|with|via|using) (?:(?:my|an?|the) )?|"
     rf"(?:obtener|obtén|descargar?|consigue|get|download) (?:<\S{{1,200}}> )?)(?:{_DEVICE}|{_PROGRAM})\b.{{0,120}}$",
+    re.IGNORECASE,
+)
+# Virus scanners and programs advertise themselves behind the text.
+ADVERTISEMENT = re.compile(
+    r"(?:libre de virus|virus-free)\b.{0,200}$|(?:este correo electrónico|this e-?mail) (?:ha sido|has been) "
+    r"(?:comprobado|analizado|checked|scanned)\b.{0,60}\bvirus(?:es)?\b.{0,200}$|\[(?:image|imagen): (?:avast|avg)\b.{0,200}$|"
+    r"(?:<?https?://(?:www\.)?(?:avast|avg)\.com\S{0,300}>?)$",
     re.IGNORECASE,
 )
 FOOTER = re.compile(

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from connectors.email.charset import composed
 from connectors.email.patterns import (
     ADDRESS,
+    ADVERTISEMENT,
     CLOSING,
+    CLOSING_WITHIN,
     DATE,
     DATE_FIRST,
     DATED_OPENING,
@@ -39,7 +41,7 @@ _FOOTER_LINES = 40
 _SIGNATURE_LINES = 15
 
 _SPACES = re.compile("[\u00a0\u2007\u202f]")
-_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\ufeff\u00ad]")
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060-\u2064\ufeff\u00ad]")
 _LINE_END = re.compile(r"\r\n?|\u2028|\u2029|\x0b|\x0c|\x85")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _BEFORE = re.compile(r"^[>\s*|]+")
@@ -94,7 +96,7 @@ class _Line:
         self.text = text.rstrip()
         self.quoted = self.text.lstrip()[:1] == ">"
         self.delimits = text == "-- "
-        self.bare = _BEFORE.sub("", self.text).rstrip("* |") if len(self.text) <= _MAX_LINE else ""
+        self.bare = _BEFORE.sub("", self.text[:_MAX_LINE]).rstrip("* |")
 
 
 def _segments(lines: Sequence[_Line]) -> tuple[list[list[_Line]], int]:
@@ -158,7 +160,8 @@ def _introduction(lines: Sequence[_Line], at: int, *, signs: int) -> int:
             return length
         if not OPENING.match(words):
             return 0
-        if words[-1] in ":-" and CLOSING.search(words) and not TOLD.search(words):
+        # Yahoo's phones write the quote behind it in the same line.
+        if (words[-1] in ":-" and CLOSING.search(words) and not TOLD.search(words)) or CLOSING_WITHIN.search(words):
             found = sum(sign.search(words) is not None for sign in (TIME, DATE, ADDRESS))
             return length if found + bool(DATED_OPENING.match(words)) >= signs and found else 0
     return 0
@@ -185,7 +188,7 @@ def _label(line: _Line) -> str | None:
 def _unsigned(lines: list[_Line]) -> list[_Line]:
     """A segment without its signature, footer and last lines of advertising."""
     end = next((at for at in range(len(lines)) if _ends_text(lines, at)), len(lines))
-    while end and (not lines[end - 1].text or RULE.match(lines[end - 1].bare) or SENT_FROM.match(lines[end - 1].bare)):
+    while end and (not lines[end - 1].text or any(p.match(lines[end - 1].bare) for p in (RULE, SENT_FROM, ADVERTISEMENT))):
         end -= 1
     return lines[:end]
 

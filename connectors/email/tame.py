@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 MAX_HTML = 512 * 1024
-MAX_TAGS = 20_000
+MAX_TAGS = 12_000
 _MAX_VALUE = 500
 _MAX_ATTRIBUTES = 4_000
 
