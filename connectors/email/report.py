@@ -42,7 +42,7 @@ def read_report(mail: Mail) -> list[AnyEvent] | None:
         return [_fact(mail, "complaint", {"subject": mail.subject})]
     elif "x-failed-recipients" in mail.headers:
         names = [mailbox.normal for mailbox in recipients(mail.headers.all("x-failed-recipients"))]
-        fates = [_Fate("failed", (name,)) for name in names]
+        fates = [_Fate("failed", (name,)) for name in names] or [_Fate("failed", ())]
     else:
         return None
     candidates = _own_ids(mail, parts)

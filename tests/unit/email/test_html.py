@@ -6,7 +6,7 @@ import re
 from time import perf_counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.email.html import render
@@ -91,6 +91,7 @@ def test_pictures_are_told_with_the_quotes_that_hold_them() -> None:
     assert render(html, cut=False).images == {"new@x", "old@x"}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300), st.booleans())
 def test_any_text_is_rendered(html: str, cut: bool) -> None:
     render(html, cut=cut)
@@ -98,11 +99,13 @@ def test_any_text_is_rendered(html: str, cut: bool) -> None:
 
 _tags = st.sampled_from([
     "<div>", "</div>", "<p>", "</p>", "<b x=1>", "<table>", "<td>", "</table>", "<br>", "<blockquote type=cite>",
-    "</blockquote>", "<img src=cid:x>", "<!--", "-->", "<style>", "</style>", "<a href='", '"', ">", "<", "hola ", "&nbsp;", "<li>",
+    "</blockquote>", "<img src=cid:x>", "<!--", "-->", "<style>", "</style>", "<a href='", '"', ">", "<", "hola ", "&nbsp;",
+    "<li>",
     "<body>", "</body>", "<html>", "<div id=appendonsend>", "<span hidden>", "</span>", "<template>", "<svg>", "<textarea>",
 ])  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(_tags, max_size=40).map("".join))
 def test_any_order_of_tags_is_rendered_in_words_of_the_document(html: str) -> None:
     whole = render(html, cut=False).text
@@ -121,7 +124,8 @@ def test_tags_are_counted() -> None:
 
 
 @pytest.mark.parametrize("unit", [
-    "<div>", "<b x=1>", "<p>x</p>", "<!--", "<", "<a \"", "<a '\"", "<style>", "<ul><li>", "<span></p>", "<div a=", "&nbsp;", "<!",
+    "<div>", "<b x=1>", "<p>x</p>", "<!--", "<", "<a \"", "<a '\"", "<style>", "<ul><li>", "<span></p>", "<div a=", "&nbsp;",
+    "<!",
     "</", '<a b="<', '<div class="gmail_quote">', "<blockquote type=cite>", "x ", "<br>", "<table><tr><td>", "<div x y=z>",
     "<textarea>", '<img src="cid:x">', "\u0301\u0316", "<div id=appendonsend>", "-->", "&#", "</div>",
 ])  # fmt: skip

@@ -129,13 +129,15 @@ _pieces = st.one_of(
     st.sampled_from([
         GMAIL, OUTLOOK, "> cita", ">", "", " ", "-- ", "--", "Enviado desde mi iPhone", "Hola", "El dom 22", "escribió:",
         "On Monday", "wrote:", "De: x", "Para: y", "Asunto: z", "-----Mensaje original-----", "____________",
-        "Begin forwarded message:", "AVISO DE CONFIDENCIALIDAD: " + "x" * 90, "\u200b", "\x0b", "\r", "a\u2028b", "12:30 2026 a@b",
+        "Begin forwarded message:", "AVISO DE CONFIDENCIALIDAD: " + "x" * 90, "\u200b", "\x0b", "\r", "a\u2028b",
+        "12:30 2026 a@b",
     ]),
     st.text(max_size=40),
 )  # fmt: skip
 _texts = st.lists(_pieces, max_size=25).map("\n".join)
 
 
+@settings(deadline=None)
 @given(_texts)
 @example("")
 @example("\u200b")
@@ -145,17 +147,20 @@ def test_every_line_stood_in_the_mail_in_this_order(text: str) -> None:
         assert line == "" or line in there
 
 
+@settings(deadline=None)
 @given(_texts)
 def test_a_mail_with_text_never_becomes_empty(text: str) -> None:
     assert bool(strip(text).text.strip()) == bool(clean(text).strip())
 
 
+@settings(deadline=None)
 @given(st.sampled_from([text for text in TEXTS if not text.startswith(">")]), _texts)
 def test_what_is_quoted_never_comes_back(text: str, before: str) -> None:
     quoted = "\n".join(f"> XYZZY {line}" for line in clean(before).split("\n"))
     assert strip(f"{text}\n\n{GMAIL}\n\n{quoted}").text == text
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["Hola.", "¿Tienen árnica?", "Gracias", "Son 3 piezas de 60 ml"]), min_size=1, max_size=8))
 def test_plain_words_stay_as_they_are(lines: list[str]) -> None:
     assert strip("\n".join(lines)).text == "\n".join(lines)
@@ -168,7 +173,8 @@ def test_only_the_beginning_of_an_endless_mail_is_read() -> None:
 HOSTILE = [
     "> ", "El ", "On ", "wrote:", "escribió: ", "El 22 nov 2026 9:02 a@b ", "El 22 nov 2026 9:02 <a@b> escribió: ",
     "<a@b> wrote ", "De: ", "De: x\n", "De: x\nPara: y\n", "-- \n", "--\n", "_____", "-----", "Enviado desde mi ",
-    "AVISO LEGAL ", "Confidencial: \n", "El a\n", "El a\nb\nc\n", "\n", " \n", "a\n> b\n", "\u0301\u0316", "\u200b", "*", "@", "<", "\r",
+    "AVISO LEGAL ", "Confidencial: \n", "El a\n", "El a\nb\nc\n", "\n", " \n", "a\n> b\n", "\u0301\u0316", "\u200b", "*",
+    "@", "<", "\r",
     "2015-03-03 10:22 <", "[image: avast ", "https://www.avast.com", "schrieb ", "wrote ",
 ]  # fmt: skip
 
