@@ -25,6 +25,8 @@ from connectors.email.settings import Server
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UID = re.compile(rb"\bUID (\d+)")
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
+# Until then nobody can end the wait.
+CONNECT_SECONDS = 10.0
 _NOT_THERE = "the connection is closed"
 _Result = TypeVar("_Result")
 
@@ -62,25 +64,56 @@ class Outline:
     received_at: datetime | None
 
 
-class _Client(BaseMailBox):
-    """imap-tools' mailbox over a connection that is protected as its server demands."""
+class _Imap(imaplib.IMAP4):
+    """The standard library's client on a socket that is there already."""
 
-    def __init__(self, server: Server, timeout: float, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, connected: socket.socket, timeout: float) -> None:
+        self._connected = connected
+        super().__init__(timeout=timeout)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        return self._connected
+
+
+class _Client(BaseMailBox):
+    """imap-tools' mailbox over a connection that is protected as its server demands.
+
+    ``opened`` is told of every socket before anything is waited for on it, so that another thread can end the wait.
+    """
+
+    def __init__(
+        self, server: Server, timeout: float, tls: ssl.SSLContext | None, opened: Callable[[socket.socket], None]
+    ) -> None:
         self._server = server
         self._timeout = timeout
         self._tls = tls
+        self._opened = opened
         super().__init__()
 
     def _get_mailbox_client(self) -> imaplib.IMAP4:
-        host, port = self._server.host, self._server.port
+        host = self._server.host
         context = None if self._server.tls == "none" else self._tls or ssl.create_default_context()
-        if self._server.tls == "implicit":
-            return imaplib.IMAP4_SSL(host, port, ssl_context=context, timeout=self._timeout)
-        client = imaplib.IMAP4(host, port, timeout=self._timeout)
-        if context is not None:
+        connected = socket.create_connection((host, self._server.port), min(self._timeout, CONNECT_SECONDS))
+        connected.settimeout(self._timeout)
+        # A line that dies without a word is found out.
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        try:
+            self._opened(connected)
+            if context is not None and self._server.tls == "implicit":
+                connected = wrapped = context.wrap_socket(connected, server_hostname=host, do_handshake_on_connect=False)
+                self._opened(connected)
+                wrapped.do_handshake()
+            client = _Imap(connected, self._timeout)
+            # Needed to check the certificate's name.
+            client.host = host
+        except BaseException:
+            connected.close()
+            raise
+        if context is not None and self._server.tls == "starttls":
             try:
                 # Raises where the server does not offer it: nothing secret goes over an open line.
                 client.starttls(context)
+                self._opened(client.sock)
             except BaseException:
                 client.shutdown()
                 raise
@@ -95,14 +128,13 @@ class Mailbox:
         self._timeout = timeout
         self._tls = tls
         self._box: BaseMailBox | None = None
+        self._socket: socket.socket | None = None
         self._aborted = threading.Event()
 
     def open(self, user: str, password: str, token: str | None = None) -> None:
         """Connect and log in, with the password or with an OAuth access token. Raises ``LoginRefused``, too."""
         with _told():
-            self._box = box = _Client(self._server, self._timeout, self._tls)
-            # A line that dies without a word is found out.
-            box.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            self._box = box = _Client(self._server, self._timeout, self._tls, self._opened)
             self._check()
             try:
                 _login(box, user, password, token)
@@ -184,10 +216,10 @@ class Mailbox:
     def abort(self) -> None:
         """Wake whatever waits for the server, from any thread; it ends with ``MailboxAway``."""
         self._aborted.set()
-        if self._box is not None:
+        if self._socket is not None:
             try:
                 # Not SSLSocket's own, which changes what the other thread is working with.
-                socket.socket.shutdown(self._box.client.sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
             except OSError:
                 pass  # it was closed already
 
@@ -199,6 +231,10 @@ class Mailbox:
                 box.client.shutdown()
             except OSError:
                 pass  # it was closed already
+
+    def _opened(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._check()
 
     def _there(self) -> BaseMailBox:
         self._check()

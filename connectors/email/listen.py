@@ -48,6 +48,7 @@ class MailListener:
         tls: ssl.SSLContext | None = None,
         idle_seconds: float = IDLE_SECONDS,
         lease_seconds: float = LEASE_SECONDS,
+        timeout: float = TIMEOUT_SECONDS,
         random_number: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -60,6 +61,7 @@ class MailListener:
         self._tls = tls
         self._idle_seconds = idle_seconds
         self._lease_seconds = lease_seconds
+        self._timeout = timeout
         self._random = random_number
         self._sleep = sleep
         self._failures = 0
@@ -162,7 +164,7 @@ class MailListener:
             return await self._open(await tokens.get(refused=token))
 
     async def _open(self, token: str | None) -> MailboxThread:
-        line = MailboxThread(Mailbox(self._server, timeout=TIMEOUT_SECONDS, tls=self._tls))
+        line = MailboxThread(Mailbox(self._server, timeout=self._timeout, tls=self._tls))
         try:
             await line.do(line.mailbox.open, self._login.user, self._login.password, token)
         except BaseException:

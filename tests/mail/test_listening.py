@@ -382,6 +382,31 @@ async def test_while_the_database_is_away_nothing_is_lost_and_nothing_laid_aside
     assert len(shelf.events) == 3
 
 
+async def test_a_database_that_goes_away_at_the_same_mail_again_and_again_does_not_make_it_bad(
+    mailbox_server: MailboxServer,
+) -> None:
+    shelf = Shelf()
+    rounds: list[str] = []
+
+    def goes_away(event: AnyEvent) -> bool:
+        if len(rounds) < 2 * TRIES:
+            rounds.append(event.key)
+            shelf.away = True
+        return shelf.away
+
+    async def sleep(_: float) -> None:
+        shelf.away = False
+        await asyncio.sleep(0.01)
+
+    shelf.refuses = goes_away
+    async with listening(listener(mailbox_server, sleep=sleep), shelf.desk()):
+        await ready(shelf, mailbox_server)
+        mailbox_server.append("INBOX", mail("una"))
+        await came(shelf, "inbox:una")
+    assert rounds == ["inbox:una"] * 2 * TRIES
+    assert len(shelf.events) == 1
+
+
 async def test_of_an_oversize_mail_only_the_beginning_is_fetched(mailbox_server: MailboxServer) -> None:
     shelf = Shelf()
     async with listening(listener(mailbox_server, ours=ours(mailbox_server, max_bytes=1000)), shelf.desk()):
