@@ -22,7 +22,7 @@ help: ## Show this list
 setup: ## Make the environment in .venv (others call it; fast when nothing changed)
 	@scripts/bootstrap.sh
 
-run: setup ## Try it: database, bot, actions and simulator, then a chat (CHANNEL=messenger for the other)
+run: setup ## Try it: database, bot, actions and simulator, then a chat (CHANNEL=messenger, whatsapp or email for the others)
 	@$(bin)/omnicrm up
 
 test: setup ## Set up and run every check and test

@@ -73,9 +73,10 @@ class PlatformInput(InputChannel):
             async def webhook(request: Request, below: str = "") -> HTTPResponse:
                 return await take_webhook(self.platform, request.app.ctx.omnicrm.receive, request)
 
-            blueprint.add_route(webhook, "/", methods=self.platform.webhook_methods)
+            methods = self.platform.webhook_methods
+            blueprint.add_route(webhook, "/", methods=methods, stream=True)
             if self.platform.webhook_below:
-                blueprint.add_route(webhook, "/<below:path>", methods=self.platform.webhook_methods, name="webhook_below")
+                blueprint.add_route(webhook, "/<below:path>", methods=methods, stream=True, name="webhook_below")
         if not channels:
             # Called as decorators: given a partial or a method directly, Sanic 21.12 drops it without a word.
             blueprint.listener("before_server_start")(partial(_open, self, channels))
@@ -103,7 +104,6 @@ def _log_at(level: str) -> None:
 
 
 async def _open(first: PlatformInput, channels: Sequence[PlatformInput], app: Sanic, _loop: Any) -> None:
-    app.config.REQUEST_MAX_SIZE = max(channel.platform.max_body for channel in channels)
     app.ctx.omnicrm = Runtime(first.settings, await first.open_crm(), [channel.platform for channel in channels])
     app.ctx.omnicrm_channels = channels
     app.ctx.omnicrm.listen()
@@ -135,3 +135,15 @@ class MessengerInput(PlatformInput):
     """Messages to a Facebook Page."""
 
     platform_name = "messenger"
+
+
+class WhatsappInput(PlatformInput):
+    """Messages to a WhatsApp number, through Whapi."""
+
+    platform_name = "whatsapp"
+
+
+class EmailInput(PlatformInput):
+    """Mail to the shop's mailbox."""
+
+    platform_name = "email"

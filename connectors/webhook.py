@@ -20,16 +20,17 @@ Receive = Callable[[Sequence[AnyEvent]], Awaitable[Any]]
 
 
 async def take_webhook(platform: Platform, receive: Receive, request: SanicRequest) -> HTTPResponse:
-    """Answer one call of a platform.
+    """Answer one call of a platform; the route must be a streaming one, because each platform has its own size.
 
     200 after the events are committed; 503 when they cannot be, so that the platform delivers again; 413 over the
     platform's size; else what the platform's own check says (401, 403, 400).
     """
-    if len(request.body) > platform.max_body:
+    body = await _read(request, platform.max_body)
+    if body is None:
         return response.text("too large", status=413)
     answer = platform.webhook(Request(
         method=request.method, path=request.path, query={name: values[0] for name, values in request.args.items()},
-        headers={name.lower(): value for name, value in request.headers.items()}, body=request.body,
+        headers={name.lower(): value for name, value in request.headers.items()}, body=body,
     ))  # fmt: skip
     if answer.status == 200 and answer.events:
         try:
@@ -38,3 +39,15 @@ async def take_webhook(platform: Platform, receive: Receive, request: SanicReque
             logger.error("webhook not stored action=receive error=%s", error)
             return response.text("try again later", status=503)
     return response.text(answer.text, status=answer.status)
+
+
+async def _read(request: SanicRequest, limit: int) -> bytes | None:
+    """The body of a streamed request; None as soon as it is known to be over the limit."""
+    if int(request.headers.get("content-length") or 0) > limit:
+        return None
+    body = bytearray()
+    while request.stream is not None and (chunk := await request.stream.read()):
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)

@@ -15,10 +15,10 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console
 from rich.markup import escape
 
+from omnicrm.channels import CHANNELS
 from omnicrm.transcript import lines
 from simulator.client import SimulatorClient, SimulatorError
 
-CHANNELS = {"instagram": "Instagram", "messenger": "Messenger"}
 # Short, so that the typing sign is seen to come and go.
 LOOK_SECONDS = 0.7
 OK = 200
@@ -84,8 +84,12 @@ class View:
     typing: bool = False
 
     @staticmethod
-    def of_someone_new() -> View:
+    def of_someone_new(channel: str) -> View:
         """Nobody has written yet; platforms' ids are long numbers."""
+        if channel == "email":
+            return View(user=f"cliente.{secrets.token_hex(4)}@correo.example")
+        if channel == "whatsapp":
+            return View(user=f"52155{secrets.randbelow(10**8):08}")
         return View(user=str(10**15 + secrets.randbelow(10**15)))
 
 
@@ -108,7 +112,7 @@ class Chat:
         self._client = client
         self._channel = channel
         self._check = check
-        self._view = View.of_someone_new()
+        self._view = View.of_someone_new(self._channel)
         self._session: PromptSession[str] = PromptSession(
             HTML("<ansicyan>Tú</ansicyan> › "), bottom_toolbar=self._toolbar, key_bindings=_keys()
         )
@@ -149,7 +153,7 @@ class Chat:
         if order.what == "help":
             self._console.print(HELP)
         elif order.what == "new":
-            self._view = View.of_someone_new()
+            self._view = View.of_someone_new(self._channel)
             self._console.rule("Otro cliente", align="left")
         elif order.what == "agent":
             await self._client.agent_writes(self._channel, self._view.user, **order.fields)

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from connectors.registry import commands as platform_commands
+
 # Before anything imports Rasa or TensorFlow: no calls home, no talk about graphics cards.
 QUIET = {"RASA_TELEMETRY_ENABLED": "false", "TF_CPP_MIN_LOG_LEVEL": "2", "SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
 PROJECT = Path(__file__).resolve().parent.parent
@@ -32,6 +34,8 @@ class Channel(str, enum.Enum):
 
     instagram = "instagram"
     messenger = "messenger"
+    whatsapp = "whatsapp"
+    email = "email"
 
 
 ChannelOption = Annotated[Channel, typer.Option(envvar="CHANNEL", help="Which customer you are.")]
@@ -41,7 +45,7 @@ ChannelOption = Annotated[Channel, typer.Option(envvar="CHANNEL", help="Which cu
 def up(channel: ChannelOption = Channel.instagram) -> None:
     """Try it all here (make run).
 
-    In a terminal it opens a chat; elsewhere it plays a written conversation over both channels and checks it.
+    In a terminal it opens a chat; elsewhere it plays a written conversation over all channels and checks it.
     """
     from omnicrm.trial import up as run
 
@@ -86,7 +90,7 @@ def doctor() -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def simulator(context: typer.Context) -> None:
-    """Be Meta and its customers on this machine."""
+    """Be the platforms and their customers on this machine."""
     from simulator.__main__ import main as run
 
     sys.argv = ["omnicrm simulator", *context.args]
@@ -102,6 +106,10 @@ def chat(
     from omnicrm.chat import chat as run
 
     asyncio.run(run(address, channel.value))
+
+
+for commands in platform_commands():
+    app.add_typer(commands)
 
 
 def main(arguments: list[str] | None = None) -> None:  # noqa: UP007 - typer reads annotations at run time

@@ -10,7 +10,7 @@ One YAML file is one conversation::
           - utter_saludar           # any variation of that response, slots filled in
           - contains: "120"         # or text: "exact"
     crm: {owner: human, orders: [{product: "Árnica", quantity: 2}]}
-    channels: [instagram]           # only where it cannot happen on every channel
+    channels: [instagram]           # only where it cannot happen on every channel; a single step can have it, too
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ Json: TypeAlias = Any
 MEDIA = ("image", "video", "audio", "file", "sticker", "location", "share")
 ACTIONS = ("customer", "tap", "send", "story_reply")
 
+# What a customer can answer with, at the end of a mail.
+_CHOICES = re.compile(r"(?:\s*^\d+\. [^\n]*)+\s*\Z", re.MULTILINE)
+
 
 class BadConversation(Exception):
     """The file does not say what a conversation needs; the message names file, step and cause."""
@@ -41,13 +44,16 @@ class Expected:
 
     def matches(self, text: str, responses: Mapping[str, Json]) -> bool:
         """Whether these words are that reply."""
-        shown = _plain(text)
+        return re.fullmatch(self.pattern(responses), _plain(text), re.DOTALL | re.IGNORECASE) is not None
+
+    def pattern(self, responses: Mapping[str, Json]) -> str:
+        """What these words look like, with single blanks; of a response any variation, with any value in its slots."""
         if self.kind == "contains":
-            return _plain(self.value).casefold() in shown.casefold()
+            return f".*{re.escape(_plain(self.value))}.*"
         if self.kind == "text":
-            return shown == _plain(self.value)
+            return f"(?-i:{re.escape(_plain(self.value))})"
         variations = (variation.get("text") or "" for variation in responses.get(self.value, ()))
-        return any(_filled(variation).fullmatch(shown) for variation in variations if variation)
+        return f"(?-i:{'|'.join(map(_filled, filter(None, variations))) or '(?!)'})"
 
     def __str__(self) -> str:
         return {"utter": self.value, "text": f"«{self.value}»", "contains": f"something with «{self.value}»"}[self.kind]
@@ -60,6 +66,11 @@ class Step:
     action: str
     value: str
     expected: tuple[Expected, ...]
+    channels: tuple[str, ...] = ()
+
+    def on(self, channel: str) -> bool:
+        """Whether it can happen on this channel."""
+        return not self.channels or channel in self.channels
 
     def as_act(self) -> dict[str, Json]:
         """The simulator's ``/sim/say`` fields for it."""
@@ -108,14 +119,15 @@ def _step(raw: Json, where: str) -> Step:
     if not isinstance(raw, dict):
         raise BadConversation(f"{where}: must say what the customer does ({', '.join(ACTIONS)}) and what the bot answers")
     done = [action for action in ACTIONS if action in raw]
-    unknown = set(raw) - {*ACTIONS, "bot"}
+    unknown = set(raw) - {*ACTIONS, "bot", "channels"}
     if len(done) != 1 or unknown:
         has = ", ".join(sorted(map(str, raw)))
         raise BadConversation(f"{where}: needs exactly one of {', '.join(ACTIONS)}, and bot; it has {has}")
     value = str(raw[done[0]])
     if done[0] == "send" and value not in (*MEDIA, "story_mention"):
         raise BadConversation(f"{where}: cannot send {value}; can send {', '.join((*MEDIA, 'story_mention'))}")
-    return Step(action=done[0], value=value, expected=tuple(_expected(item, where) for item in raw.get("bot") or ()))
+    expected = tuple(_expected(item, where) for item in raw.get("bot") or ())
+    return Step(action=done[0], value=value, expected=expected, channels=tuple(raw.get("channels") or ()))
 
 
 def _expected(raw: Json, where: str) -> Expected:
@@ -145,6 +157,19 @@ def compare(expected: Iterable[Expected], shown: Iterable[str], responses: Mappi
     return problems
 
 
+def compare_joined(expected: Iterable[Expected], shown: Iterable[str], responses: Mapping[str, Json]) -> list[str]:
+    """The same for a channel on which all replies of a step are one message, with its choices as numbered lines at the end."""
+    wanted, came = list(expected), list(shown)
+    if not wanted or len(came) != 1:
+        problems = [f"missing reply: {want}" for want in wanted] if not came else []
+        return problems + [f"extra reply: «{text}»" for text in came[1 if wanted else 0 :]]
+    said = _plain(_CHOICES.sub("", came[0]))
+    pattern = r"\s*".join(want.pattern(responses) for want in wanted)
+    if re.fullmatch(pattern, said, re.DOTALL | re.IGNORECASE):
+        return []
+    return [f"expected {', then '.join(map(str, wanted))}, got «{said}»"]
+
+
 def compare_crm(expected: Mapping[str, Json], held: Mapping[str, Json]) -> list[str]:
     """What the CRM holds other than expected; ``held`` is ``omnicrm_conversation``'s answer."""
     found = {
@@ -165,7 +190,6 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _filled(variation: str) -> re.Pattern[str]:
-    """A response's text with any value in its ``{slots}``."""
-    parts = re.split(r"\{[^{}]+\}", _plain(variation))
-    return re.compile(".*".join(re.escape(part) for part in parts), re.DOTALL)
+def _filled(variation: str) -> str:
+    """A response's text as a pattern, with any value in its ``{slots}``."""
+    return ".*".join(re.escape(part) for part in re.split(r"\{[^{}]+\}", _plain(variation)))

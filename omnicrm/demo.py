@@ -1,4 +1,4 @@
-"""What ``make run`` does where nobody watches: a written conversation over both channels, shown and checked."""
+"""What ``make run`` does where nobody watches: a written conversation over all channels, shown and checked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from connectors.message import Address
 from crm.port import Crm
+from omnicrm.channels import CHANNELS
 from omnicrm.conversation import Conversation, load, responses_of
 from omnicrm.player import Customer, Played, play
 from omnicrm.processes import Processes
@@ -24,11 +25,11 @@ SCRIPT = Path(__file__).with_name("demo.yml")
 
 
 async def run(console: Console, project: Path, trial: Trial, crm: Crm, processes: Processes) -> int:
-    """Play the demo as an Instagram and as a Messenger customer at the same time. Returns 0, or 1 with every problem said."""
+    """Play the demo as a customer of each channel, at the same time. Returns 0, or 1 with every problem said."""
     conversation, responses = load(SCRIPT), responses_of(project)
     customers = _customers(trial)
-    async with SimulatorClient(trial.simulator) as client:
-        with step(console, f"«{conversation.title}», on both channels"):
+    async with SimulatorClient(trial.simulator.address) as client:
+        with step(console, f"«{conversation.title}», on {len(customers)} channels"):
             played = await asyncio.gather(*(play(conversation, customer, client, crm, responses) for customer in customers))
     for customer, result in zip(customers, played, strict=True):
         _show(console, customer, result)
@@ -37,24 +38,33 @@ async def run(console: Console, project: Path, trial: Trial, crm: Crm, processes
     return _verdict(console, conversation, customers, played)
 
 
-def _customers(trial: Trial) -> tuple[Customer, Customer]:
-    # Ids of platforms are long numbers; a customer is new in every trial.
+def _customers(trial: Trial) -> tuple[Customer, ...]:
+    """Somebody new on each channel; the ids of platforms are long numbers."""
     instagram, messenger = (str(10**15 + secrets.randbelow(10**15)) for _ in range(2))
+    phone, mail = f"55{secrets.randbelow(10**8):08}", f"tomas.{secrets.token_hex(3)}@correo.example"
     settings = trial.settings
     return (
         Customer(
-            channel="instagram",
-            name="Lucía Ramos",
+            channel="instagram", name="Lucía Ramos", user=instagram,
             address=Address(channel="IG", account=settings.meta_ig_account_id, user=instagram),
         ),
         Customer(
-            channel="messenger", name="Diego Peña", address=Address(channel="FB", account=settings.meta_page_id, user=messenger)
+            channel="messenger", name="Diego Peña", user=messenger,
+            address=Address(channel="FB", account=settings.meta_page_id, user=messenger),
         ),
-    )
+        Customer(
+            channel="whatsapp", name="Ana Soto", user=f"521{phone}",
+            address=Address(channel="WA", account=settings.whapi_channel_id, user=f"+52{phone}"),
+        ),
+        Customer(
+            channel="email", name="Tomás Vega", user=mail,
+            address=Address(channel="EMAIL", account=settings.email_address, user=mail),
+        ),
+    )  # fmt: skip
 
 
 def _show(console: Console, customer: Customer, played: Played) -> None:
-    console.rule(f"{customer.channel.capitalize()} · {customer.name}", align="left")
+    console.rule(f"{CHANNELS[customer.channel]} · {customer.name}", align="left")
     for message in played.messages:
         for line in lines(message):
             console.print(line)
@@ -79,7 +89,7 @@ def _verdict(console: Console, conversation: Conversation, customers: tuple[Cust
     console.rule()
     if not wrong:
         console.print(
-            f"[green]All {replies} replies came as written, on both channels, and the CRM holds what it must.[/green]"
+            f"[green]All {replies} replies came as written, on all channels, and the CRM holds what it must.[/green]"
         )
         return 0
     console.print(f"[red]{len(wrong)} things are not as written:[/red]")

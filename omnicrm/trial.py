@@ -24,14 +24,15 @@ from omnicrm import model
 from omnicrm.processes import Processes, answers, free_ports, stopping_on_signals, until
 from omnicrm.progress import step
 from omnicrm.settings import Settings
+from simulator.bot import ForBot
 from simulator.client import SimulatorClient
+from simulator.config import Config
 
 BOT_START_SECONDS = 240.0
 OK = 200
 PLAIN_WIDTH = 120
-WEBHOOK = "/api/webhooks/meta"
-# A trial speaks to the simulator and its own database, never to Meta, Supabase or the shop's PostgreSQL.
-NOT_IN_A_TRIAL = ("META_", "DATABASE_URL", "SUPABASE_", "DATA_DIR")
+# A trial speaks to the simulator and its own database, never to a platform, Supabase or the shop's PostgreSQL.
+NOT_IN_A_TRIAL = ("META_", "WHAPI_", "EMAIL_", "DATABASE_URL", "SUPABASE_", "DATA_DIR")
 
 
 class TrialRunning(Exception):
@@ -42,15 +43,19 @@ class TrialRunning(Exception):
 class Trial:
     """Where a trial's parts answer, and the environment and settings that its processes have."""
 
-    simulator: str
-    bot: str
+    simulator: ForBot
     actions: str
     folder: Path
     environment: Mapping[str, str]
     settings: Settings
 
+    @property
+    def bot(self) -> str:
+        """The bot's address."""
+        return f"http://127.0.0.1:{self.simulator.bot_port}"
 
-def environment(outer: Mapping[str, str], project: Path, folder: Path, simulator: str, *, with_ara: bool) -> dict[str, str]:
+
+def environment(outer: Mapping[str, str], project: Path, folder: Path, simulator: ForBot, *, with_ara: bool) -> dict[str, str]:
     """The environment of a trial's processes: the user's own, with other keys in place of the real ones."""
     named = {name.upper() for name in Settings.__dataclass_fields__}
     left_out = NOT_IN_A_TRIAL if with_ara else (*NOT_IN_A_TRIAL, "ARA_")
@@ -62,13 +67,11 @@ def environment(outer: Mapping[str, str], project: Path, folder: Path, simulator
         # Set to nothing rather than left out: `.env` would fill in what is missing.
         **{name: "" for name in named if name.startswith(left_out)},
         "DATA_DIR": str(folder),
-        "META_ACCESS_TOKEN": "EAAtrial" + secrets.token_hex(8),
-        "META_PAGE_ID": "104098558513421",
-        "META_IG_ACCOUNT_ID": "17841470026191358",
-        "META_APP_ID": "123456789012345",
-        "META_APP_SECRET": secrets.token_hex(16),
-        "META_VERIFY_TOKEN": secrets.token_hex(8),
-        "META_GRAPH_URL": simulator,
+        **simulator.environment(),
+        "EMAIL_REPLY_SECRET": secrets.token_hex(16),
+        # Nobody bans a simulated number, and somebody waits for the answer.
+        "EMAIL_SEND_PER_MINUTE": "600",
+        "WHAPI_SEND_PER_MINUTE": "600",
         "RASA_TELEMETRY_ENABLED": "false",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "PYTHONUNBUFFERED": "1",
@@ -91,7 +94,7 @@ async def start(processes: Processes, console: Console, project: Path, trial: Tr
     own_endpoints.write_text(endpoints(project, trial.actions), encoding="utf-8")
     python = [sys.executable, "-m"]
     commands = {
-        "simulator": [*python, "simulator", "--port", _port(trial.simulator), "--webhook", trial.bot + WEBHOOK],
+        "simulator": trial.simulator.command(),
         "actions": [*python, "rasa", "run", "actions", "-p", _port(trial.actions)],
         "bot": [
             *python,
@@ -109,13 +112,14 @@ async def start(processes: Processes, console: Console, project: Path, trial: Tr
             str(own_endpoints),
         ],
     }
-    addresses = {"simulator": trial.simulator + "/sim/health", "actions": trial.actions + "/health", "bot": trial.bot + "/"}
+    simulator = trial.simulator.address
+    addresses = {"simulator": simulator + "/sim/health", "actions": trial.actions + "/health", "bot": trial.bot + "/"}
     with step(console, "Simulator, action server and bot") as tell:
         children = {name: processes.start(name, command, trial.environment, project) for name, command in commands.items()}
         for name, child in children.items():
             tell(f"waiting for the {name}")
             await until(functools.partial(answers, addresses[name]), child, BOT_START_SECONDS)
-        async with SimulatorClient(trial.simulator) as client:
+        async with SimulatorClient(simulator) as client:
             await until(functools.partial(_takes_webhooks, client, trial.settings), children["bot"], BOT_START_SECONDS)
 
 
@@ -156,10 +160,17 @@ def up(project: Path, channel: str) -> int:
 
 
 def _plan(project: Path, folder: Path, *, with_ara: bool) -> Trial:
-    simulator, bot, actions = (f"http://127.0.0.1:{port}" for port in free_ports(3))
+    port, smtp_port, imap_port, bot_port, action_port = free_ports(5)
+    # Keys of this trial alone: whatever else speaks to these ports is refused.
+    config = Config(
+        webhook="", port=port, smtp_port=smtp_port, imap_port=imap_port, token="EAAtrial" + secrets.token_hex(8),
+        app_secret=secrets.token_hex(16), verify_token=secrets.token_hex(8), whapi_token=secrets.token_hex(16),
+        whapi_secret=secrets.token_hex(16), mail_password=secrets.token_hex(16), mailgun_key=secrets.token_hex(16),
+    )  # fmt: skip
+    simulator, actions = ForBot(config=config, bot_port=bot_port), f"http://127.0.0.1:{action_port}"
     variables = environment(os.environ, project, folder, simulator, with_ara=with_ara)
     settings = Settings.load(variables, dotenv=None)
-    return Trial(simulator=simulator, bot=bot, actions=actions, folder=folder, environment=variables, settings=settings)
+    return Trial(simulator=simulator, actions=actions, folder=folder, environment=variables, settings=settings)
 
 
 def _forget_killed(data: Path) -> None:
@@ -190,6 +201,8 @@ async def _run(
     try:
         keeper = [sys.executable, "-m", "omnicrm.keeper", str(trial.folder)]
         processes.start("database", keeper, trial.environment, project, orphaned=signal.SIGTERM)
+        # Mail that was there before the very first look is history for a bot; here it is somebody who waits.
+        await crm.call("omnicrm_remember", p_name=f"mail:{trial.settings.email_address}:INBOX", p_value={})
         await start(processes, console, project, trial, model_file)
         if channel is None:
             from omnicrm import demo
@@ -197,7 +210,7 @@ async def _run(
             return await demo.run(console, project, trial, crm, processes)
         from omnicrm.chat import chat
 
-        await chat(trial.simulator, channel, processes.check)
+        await chat(trial.simulator.address, channel, processes.check)
         return 0
     finally:
         with step(console, "Stopping everything"):

@@ -19,12 +19,13 @@ from pathlib import Path
 from crm.connect import open_crm
 from omnicrm.migrate import migrate
 from omnicrm.settings import Settings
+from simulator.bot import ForBot
 from simulator.client import SimulatorClient
 from tests.support.crash import STEPS, VARIABLE
 from tests.support.load import Load, recount
 from tests.support.postgres import PostgresServer
 from tests.support.scene import Scene
-from tests.support.stack import Nursery, StandinBot, simulated
+from tests.support.stack import Nursery, StandinBot, know_mailbox, simulated
 
 CUSTOMERS = 8
 MESSAGES = 4
@@ -84,15 +85,16 @@ class Soak:
         return sum([await recount(load, self._scene.database.url) for load in self._loads], Counter[str]())
 
 
-async def _soak(minutes: float, seed: int, folder: Path, address: str, port: int) -> int:
+async def _soak(minutes: float, seed: int, folder: Path, platforms: ForBot) -> int:
     server = PostgresServer()
     nursery = Nursery(folder / "bots.log")
     try:
         database = server.create_database()
         migrate(database.url)
         crm = await open_crm(Settings(database_url=database.url))
-        async with SimulatorClient(address) as simulator:
-            scene = Scene(simulator, address, port, database, crm, nursery)
+        async with SimulatorClient(platforms.address) as simulator:
+            await know_mailbox(crm)
+            scene = Scene(simulator, platforms, database, crm, nursery)
             try:
                 return await _rounds(Soak(scene, server, random.Random(seed)), minutes, seed)
             finally:
@@ -139,8 +141,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     arguments = parser.parse_args()
     _tell(f"seed {arguments.seed}, {arguments.minutes:g} minutes")
-    with tempfile.TemporaryDirectory(prefix="omnicrm-soak-") as folder, simulated(Path(folder)) as (address, port):
-        return asyncio.run(_soak(arguments.minutes, arguments.seed, Path(folder), address, port))
+    with tempfile.TemporaryDirectory(prefix="omnicrm-soak-") as folder, simulated(Path(folder)) as platforms:
+        return asyncio.run(_soak(arguments.minutes, arguments.seed, Path(folder), platforms))
 
 
 if __name__ == "__main__":

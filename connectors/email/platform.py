@@ -63,8 +63,9 @@ class Email:
         self._listener: MailListener | None = None
         if settings.email_imap_url:
             self._listener = MailListener(
-                server(settings.email_imap_url), login, self._ours, parse, clock, sent_folder=settings.email_sent_folder
-            )
+                server(settings.email_imap_url), login, self._ours, parse, clock,
+                sent_folder=settings.email_sent_folder, lease_seconds=settings.lease_seconds,
+            )  # fmt: skip
         self._plan = health.Plan(
             providers=tuple(known), listens=self._listener is not None, believes=bool(settings.email_authserv_ids)
         )

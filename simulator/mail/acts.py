@@ -46,7 +46,7 @@ class MailScene(Scene):
                 sender=(name, self.phone.user),
                 to=self._to(answered),
                 cc=self._text("cc"),
-                subject=self._subject(answered),
+                subject=self._subject(answered, text),
                 body=write(style, text, quote),
                 time=self.time / 1000,
                 answered=answered,
@@ -95,10 +95,12 @@ class MailScene(Scene):
         config = self.world.config
         return config.mail_address if answered is None else answered.reply_to or answered.from_address
 
-    def _subject(self, answered: Letter | None) -> str:
+    def _subject(self, answered: Letter | None, text: str) -> str:
         given = self._text("subject")
         if given is not None:
             return given
+        if not text and answered is None:
+            return ""  # who sends a photo alone writes no subject either
         return DEFAULT_SUBJECT if answered is None else answer_subject(answered.subject)
 
     def _headers(self) -> dict[str, Json]:

@@ -68,8 +68,9 @@ begin
 
     v_client := omnicrm.find_client(p_channel, p_account, p_user, p_contact);
     if v_client is null then
-        insert into public.clients (name, phone, email, instagram_id, messenger_id, tiktok_id)
-        values (coalesce(p_contact ->> 'name', ''), p_contact ->> 'phone', p_contact ->> 'email', case when p_channel = 'IG' then p_user end, case when p_channel = 'FB' then p_user end,
+        insert into public.clients (name, phone, email, platform_metadata, instagram_id, messenger_id, tiktok_id)
+        values (coalesce(p_contact ->> 'name', ''), p_contact ->> 'phone', p_contact ->> 'email',
+            case when p_contact ->> 'name' is null then '{}'::jsonb else jsonb_build_object('name_from', lower(p_channel)) end, case when p_channel = 'IG' then p_user end, case when p_channel = 'FB' then p_user end,
             case when p_channel = 'TT' then p_user end)
         returning id into v_client;
         was_new := true;
@@ -210,7 +211,9 @@ begin
     update public.clients set
         name = coalesce(nullif(name, ''), e #>> '{contact,name}', ''),
         phone = coalesce(phone, e #>> '{contact,phone}'),
-        email = coalesce(email, e #>> '{contact,email}')
+        email = coalesce(email, e #>> '{contact,email}'),
+        platform_metadata = case when coalesce(name, '') = '' and e #>> '{contact,name}' is not null
+            then coalesce(platform_metadata, '{}') || jsonb_build_object('name_from', lower(t.channel)) else platform_metadata end
     where id = t.client_id
         and (coalesce(name, '') = '' and e #>> '{contact,name}' is not null
             or phone is null and e #>> '{contact,phone}' is not null

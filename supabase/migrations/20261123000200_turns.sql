@@ -131,10 +131,13 @@ begin
             on conflict do nothing;
         when 'contact' then
             update public.clients set
-                name = coalesce(nullif(name, ''), effect ->> 'name', ''),
+                -- What somebody says of themselves beats the name that a platform has for them, not the one that the shop has.
+                name = case when platform_metadata ? 'name_from' or coalesce(name, '') = ''
+                    then coalesce(effect ->> 'name', name, '') else name end,
                 phone = coalesce(phone, effect ->> 'phone'),
                 email = coalesce(email, effect ->> 'email'),
-                platform_metadata = coalesce(platform_metadata, '{}') || jsonb_build_object('contact', effect - 'effect')
+                platform_metadata = coalesce(platform_metadata, '{}') - case when effect ->> 'name' is null then '' else 'name_from' end
+                    || jsonb_build_object('contact', effect - 'effect')
             where id = t.client_id;
         else
             raise exception 'unknown effect %', effect ->> 'effect' using errcode = '22023';
@@ -330,8 +333,9 @@ begin
     update public.clients set
         name = coalesce(nullif(name, ''), p_name, ''),
         instagram_username = case when t.channel = 'IG' then coalesce(instagram_username, p_username) else instagram_username end,
-        platform_metadata = coalesce(platform_metadata, '{}')
-            || jsonb_strip_nulls(jsonb_build_object(lower(t.channel) || '_picture_url', p_picture_url))
+        platform_metadata = coalesce(platform_metadata, '{}') || jsonb_strip_nulls(jsonb_build_object(
+            lower(t.channel) || '_picture_url', p_picture_url,
+            'name_from', case when coalesce(name, '') = '' and p_name is not null then lower(t.channel) end))
     where id = t.client_id;
     return jsonb_build_object('stored', t.id is not null);
 end

@@ -37,6 +37,14 @@ def test_every_command_is_in_the_readme(name: str) -> None:
     assert f"`omnicrm {name}`" in README
 
 
+def test_every_command_of_a_platform_is_in_the_readme() -> None:
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        for command in group.typer_instance.registered_commands:
+            assert command.callback is not None
+            assert f"`omnicrm {group.typer_instance.info.name} {command.callback.__name__}`" in README
+
+
 @pytest.mark.parametrize("document", [README, OPERATION], ids=["README", "operacion"])
 def test_what_the_documents_name_exists(document: str) -> None:
     named = set(re.findall(r"`omnicrm ([a-z]+)`|bin/omnicrm ([a-z]+)", document))

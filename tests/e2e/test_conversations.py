@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from connectors.message import Address
 from crm.port import Crm
 from omnicrm.conversation import load, responses_of
 from omnicrm.player import Customer, play
 from simulator.client import SimulatorClient
-from tests.support.stack import KEYS, PROJECT
+from tests.support.scene import CHANNELS
+from tests.support.stack import PROJECT, address_of, user_on
 
 FILES = sorted((PROJECT / "tests" / "conversations").glob("*.yml"))
-CHANNELS = {"instagram": ("IG", KEYS.ig_id), "messenger": ("FB", KEYS.page_id)}
 
 
 @pytest.mark.parametrize(
@@ -29,9 +28,8 @@ CHANNELS = {"instagram": ("IG", KEYS.ig_id), "messenger": ("FB", KEYS.page_id)}
 )
 async def test_a_written_conversation_goes_as_written(file: Path, channel: str, simulator: SimulatorClient, crm: Crm) -> None:
     conversation = load(file)
-    code, account = CHANNELS[channel]
-    user = str(10**15 + secrets.randbelow(10**15))
-    customer = Customer(channel=channel, name="Lucía Ramos", address=Address(channel=code, account=account, user=user))  # type: ignore[arg-type]
+    user = user_on(channel, secrets.randbelow(10**7))
+    customer = Customer(channel=channel, name="Lucía Ramos", user=user, address=address_of(channel, user))
     played = await play(conversation, customer, simulator, crm, responses_of(PROJECT))
     assert not played.problems, "\n".join(played.problems)
 

@@ -51,14 +51,15 @@ def environment(tag: str, **more: str) -> dict[str, str]:
     return {**os.environ, "OMNICRM_TEST": tag, "BURST_SECONDS": "0.2", **more}
 
 
-def test_without_a_terminal_it_plays_both_channels_shows_the_crm_and_ends_well(tag: str) -> None:
+def test_without_a_terminal_it_plays_all_channels_shows_the_crm_and_ends_well(tag: str) -> None:
     done = subprocess.run(
         COMMAND, cwd=PROJECT, env=environment(tag), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         timeout=START_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     shown = " ".join(done.stdout.split())
-    for expected in ("Instagram · ", "Messenger · ", "clients 2 conversations 2 messages in handled 10", "waits for a person"):
+    channels = [f"{name} · " for name in ("Instagram", "Messenger", "WhatsApp", "Correo")]
+    for expected in (*channels, "clients 4 conversations 4", "waits for a person"):
         assert expected in shown
     assert "Traceback" not in done.stderr
     assert not list((PROJECT / ".data").glob(f"demo-{os.getpid()}*"))

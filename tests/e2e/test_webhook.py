@@ -16,7 +16,9 @@ from crm.port import Crm
 from simulator.client import SimulatorClient
 from tests.support.eventually import eventually
 from tests.support.real_bot import RealBot
-from tests.support.stack import KEYS, WEBHOOK
+from tests.support.stack import KEYS
+
+WEBHOOK = "/api/webhooks/meta"
 
 
 def signed(body: bytes, secret: str = KEYS.app_secret) -> dict[str, str]:

@@ -14,12 +14,13 @@ import pytest
 from crm.connect import open_crm
 from crm.port import Crm
 from omnicrm.settings import Settings
+from simulator.bot import ForBot
 from simulator.client import SimulatorClient
 from tests.support.customer import Customer
 from tests.support.postgres import Database, PostgresServer
 from tests.support.real_bot import RealBot, real_bot
 from tests.support.scene import Scene
-from tests.support.stack import Nursery, simulated
+from tests.support.stack import Nursery, know_mailbox, simulated
 
 # Seconds between deliveries of a webhook that was not taken: the bot is down for a moment only.
 RETRIES = [0.2] * 100
@@ -32,14 +33,14 @@ def fault_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def simulator_and_port(fault_logs: Path) -> Iterator[tuple[str, int]]:
-    """The simulator's address, and the port on which its webhooks expect the bot."""
+def platforms(fault_logs: Path) -> Iterator[ForBot]:
+    """The simulator, and where its webhooks expect the bot."""
     with simulated(fault_logs) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def second_simulator_and_port(fault_logs: Path) -> Iterator[tuple[str, int]]:
+def second_platforms(fault_logs: Path) -> Iterator[ForBot]:
     """Another one, for what can go on at the same time."""
     with simulated(fault_logs / "second") as started:
         yield started
@@ -54,13 +55,15 @@ def nursery(fault_logs: Path) -> Iterator[Nursery]:
 
 
 @asynccontextmanager
-async def playing(simulator_and_port: tuple[str, int], database: Database, nursery: Nursery) -> AsyncIterator[Scene]:
+async def playing(platforms: ForBot, database: Database, nursery: Nursery) -> AsyncIterator[Scene]:
     """A scene with the simulator as new; its bots end with it."""
-    async with SimulatorClient(simulator_and_port[0]) as simulator:
+    async with SimulatorClient(platforms.address) as simulator:
         await simulator.reset()
-        await simulator.settings(retries=RETRIES)
+        # Receipts come when they come: how far they carry a message is another test.
+        await simulator.settings(retries=RETRIES, statuses="off")
         crm = await open_crm(Settings(database_url=database.url))
-        made = Scene(simulator, *simulator_and_port, database, crm, nursery)
+        await know_mailbox(crm)
+        made = Scene(simulator, platforms, database, crm, nursery)
         try:
             yield made
         finally:
@@ -69,19 +72,19 @@ async def playing(simulator_and_port: tuple[str, int], database: Database, nurse
 
 
 @pytest.fixture
-async def scene(simulator_and_port: tuple[str, int], database: Database, nursery: Nursery) -> AsyncIterator[Scene]:
+async def scene(platforms: ForBot, database: Database, nursery: Nursery) -> AsyncIterator[Scene]:
     """What a test with stand-in bots plays in."""
-    async with playing(simulator_and_port, database, nursery) as made:
+    async with playing(platforms, database, nursery) as made:
         yield made
 
 
 @pytest.fixture
 async def second_scene(
-    second_simulator_and_port: tuple[str, int], postgres_server: PostgresServer, template: Database, nursery: Nursery
+    second_platforms: ForBot, postgres_server: PostgresServer, template: Database, nursery: Nursery
 ) -> AsyncIterator[Scene]:
     """Another one beside it, with nothing in common but the machine."""
     database = postgres_server.create_database(template)
-    async with playing(second_simulator_and_port, database, nursery) as made:
+    async with playing(second_platforms, database, nursery) as made:
         yield made
     postgres_server.drop_database(database)
 

@@ -18,7 +18,9 @@ from tests.support.real_bot import START_SECONDS, RealBot
 from tests.support.scene import CHANNELS
 
 NewCustomer = Callable[..., Customer]
-CREDENTIALS = "tests.support.mortal_channels.MortalInstagram:\ntests.support.mortal_channels.MortalMessenger:\n"
+CREDENTIALS = "".join(
+    f"tests.support.mortal_channels.Mortal{name}:\n" for name in ("Instagram", "Messenger", "Whatsapp", "Email")
+)
 PRICE = "cuánto cuesta el extracto de árnica?"
 ORDER = "kiero 3 frascos d arnica xfa"
 # Where a process of the bot's own steps dies. A third one dies when it calls an action.
@@ -90,7 +92,7 @@ async def test_real_bots_killed_under_load_lose_nothing_and_repeat_nothing(real:
 
         async def all_dead() -> bool:
             for said in (PRICE, ORDER):
-                customer = new_customer(CHANNELS[len(customers) % 2])
+                customer = new_customer(CHANNELS[len(customers) // 2 % len(CHANNELS)])
                 customers.append((customer, said))
                 await customer.says(said)
             assert len(customers) < MOST_CUSTOMERS, "a bot did not come to its step"

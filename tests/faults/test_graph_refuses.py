@@ -10,13 +10,13 @@ import pytest
 from connectors.message import Json
 from omnicrm.processes import free_ports
 from tests.support.eventually import eventually
-from tests.support.scene import CHANNELS, USERS, Scene, outbox
+from tests.support.scene import META_CHANNELS, USERS, Scene, outbox
 
 DAY_SECONDS = 24 * 3600
 
 
 @pytest.mark.parametrize("fault", ["500", "transient"])
-@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("channel", META_CHANNELS)
 async def test_a_passing_fault_of_graph_is_tried_again_and_the_answer_comes_once(
     channel: str, fault: str, scene: Scene
 ) -> None:
@@ -30,7 +30,7 @@ async def test_a_passing_fault_of_graph_is_tried_again_and_the_answer_comes_once
     assert held["attention"] is None
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("channel", META_CHANNELS)
 async def test_an_answer_that_cannot_reach_graph_waits_until_it_can(channel: str, scene: Scene) -> None:
     cut_off = await scene.start_bot(META_GRAPH_URL=f"http://127.0.0.1:{free_ports(1)[0]}")
     await scene.simulator.say(channel, USERS[channel], "hola")
@@ -50,13 +50,13 @@ async def test_a_dead_token_stops_the_queue_and_a_new_one_lets_it_go_on_in_order
     await scene.simulator.call("POST", "token", {"valid": False})
     await scene.start_bot(OMNICRM_TEST_PAUSE="0.6")
     for line in ("uno", "dos"):
-        await asyncio.gather(*(scene.simulator.say(channel, USERS[channel], line) for channel in CHANNELS))
-        await asyncio.gather(*(queued(scene, channel, line) for channel in CHANNELS))
+        await asyncio.gather(*(scene.simulator.say(channel, USERS[channel], line) for channel in META_CHANNELS))
+        await asyncio.gather(*(queued(scene, channel, line) for channel in META_CHANNELS))
     paused = (await scene.crm.call("omnicrm_overview"))["paused"]
     assert {account["channel"] for account in paused} == {"IG", "FB"}
     assert all("META_ACCESS_TOKEN" in account["reason"] for account in paused)
     await scene.simulator.call("POST", "token", {"valid": True})
-    for channel in CHANNELS:
+    for channel in META_CHANNELS:
         held = await scene.settled(channel, inbound=2)
         assert outbox(held) == [("eco: uno", "sent"), ("eco: dos", "sent")]
         assert (await scene.phone(channel)).texts == ["eco: uno", "eco: dos"]
@@ -79,11 +79,11 @@ async def test_a_rate_limit_rests_the_account_as_long_as_its_headers_say(scene: 
     await scene.simulator.fault("80002", channel="instagram")
     await scene.start_bot()
     began = time.monotonic()
-    for channel in CHANNELS:
+    for channel in META_CHANNELS:
         await scene.simulator.say(channel, USERS[channel], "hola")
         await queued(scene, channel, "hola")
         await scene.simulator.say(channel, f"7{USERS[channel]}", "hola")
-    for channel in CHANNELS:
+    for channel in META_CHANNELS:
         for user in (USERS[channel], f"7{USERS[channel]}"):
             held = await scene.settled(channel, user)
             assert outbox(held) == [("eco: hola", "sent")]
@@ -120,7 +120,7 @@ async def arrived_at_nobody(scene: Scene, channel: str, reason: str) -> Json:
     return held
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("channel", META_CHANNELS)
 async def test_an_answer_after_the_window_has_closed_is_kept_for_the_staff(channel: str, scene: Scene) -> None:
     await scene.simulator.say(channel, USERS[channel], "hola")
     await scene.simulator.call("POST", "clock", {"advance": DAY_SECONDS + 60})
@@ -128,7 +128,7 @@ async def test_an_answer_after_the_window_has_closed_is_kept_for_the_staff(chann
     await arrived_at_nobody(scene, channel, "window")
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("channel", META_CHANNELS)
 async def test_a_customer_who_blocked_the_shop_is_shown_to_the_staff(channel: str, scene: Scene) -> None:
     await scene.simulator.say(channel, USERS[channel], "hola")
     await scene.simulator.user(channel, USERS[channel], blocked=True)
@@ -136,7 +136,7 @@ async def test_a_customer_who_blocked_the_shop_is_shown_to_the_staff(channel: st
     await arrived_at_nobody(scene, channel, "unreachable")
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("channel", META_CHANNELS)
 async def test_a_thread_that_another_app_owns_silences_the_bot_there_and_only_there(channel: str, scene: Scene) -> None:
     await scene.simulator.say(channel, USERS[channel], "hola")
     await scene.simulator.user(channel, USERS[channel], owner_app="263902037430900")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simulator.client import SimulatorClient
-from tests.support.scene import CHANNELS, Scene, outbox
+from tests.support.scene import META_CHANNELS, Scene, outbox
 
 # Graph took the message, and we learn of it late, wrongly or never.
 TAKEN = ("timeout_after_accept", "slow", "reset", "garbage", "no_message_id", "1357046")
@@ -15,7 +15,7 @@ NOT_TAKEN = ("timeout_before_accept", "reset_before_accept", "502")
 
 async def everybody_writes(simulator: SimulatorClient, channel: str, faults: tuple[str, ...]) -> dict[str, str]:
     """One customer per fault, each with the first answer going wrong that way; returns who has which."""
-    customers = {f"80{CHANNELS.index(channel)}0{number}": fault for number, fault in enumerate(faults)}
+    customers = {f"80{META_CHANNELS.index(channel)}0{number}": fault for number, fault in enumerate(faults)}
     for user, fault in customers.items():
         await simulator.fault(fault, user=user)
         await simulator.say(channel, user, "hola")
@@ -23,7 +23,7 @@ async def everybody_writes(simulator: SimulatorClient, channel: str, faults: tup
 
 
 @pytest.mark.parametrize("echoes", ["before", "after"])
-@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("channel", META_CHANNELS)
 async def test_an_echo_settles_a_send_whose_answer_was_lost(channel: str, echoes: str, scene: Scene) -> None:
     await scene.simulator.settings(echoes=echoes, echo_delay=0.0 if echoes == "before" else 1.0)
     await scene.start_bot()
@@ -37,7 +37,7 @@ async def test_an_echo_settles_a_send_whose_answer_was_lost(channel: str, echoes
         assert len(await scene.send_requests(user)) == 1, fault
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("channel", META_CHANNELS)
 async def test_without_an_echo_a_person_is_asked_to_look_and_the_conversation_goes_on(channel: str, scene: Scene) -> None:
     await scene.simulator.settings(echoes="off")
     await scene.start_bot()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import psycopg
 
-from connectors.message import Address, Json
+from connectors.message import Address, Contact, Json
 from crm.port import Crm
 from omnicrm.settings import Settings
 from tests.support.events import CUSTOMER, account_state, claim, commit, conversation, echo, inbound, next_send, receive
@@ -297,3 +297,15 @@ async def test_a_burst_waits_for_its_window_and_a_tap_does_not(crm: Crm) -> None
     assert await claim(crm) == []
     answer = await crm.call("omnicrm_claim", p_worker="w", p_accounts=["IG:17841470026191358"], p_limit=5, p_lease_seconds=1.0)
     assert 50 < answer["next_due_seconds"] <= 60
+
+
+async def test_a_name_that_a_customer_gives_beats_the_platforms_but_not_their_first(crm: Crm) -> None:
+    async def says_to_be(name: str) -> str:
+        await receive(crm, inbound(contact=Contact(name="xX_lau_Xx")))
+        (work,) = await claim(crm)
+        await commit(crm, work, effects=[{"effect": "contact", "name": name}])
+        await next_send(crm, work)
+        return str((await conversation(crm))["client"]["name"])
+
+    assert await says_to_be("Laura Gómez") == "Laura Gómez"
+    assert await says_to_be("Otra") == "Laura Gómez"

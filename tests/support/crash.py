@@ -62,6 +62,8 @@ class MortalCrm:
         """Call, unless it is time to die."""
         # `settle` and `next` are one function: a send's request lies between two calls of it.
         step = "omnicrm_settle_send" if arguments.get("p_settled") else function
+        if any(event["type"] == "accountstate" for event in arguments.get("p_events", ())):
+            step = "omnicrm_receive of an account's state"  # told once at the start, before any customer writes
         if function == "omnicrm_next_send":
             arguments["p_pause_seconds"] = self._pause_seconds
         self._death.passing(f"before {step}")
@@ -91,6 +93,10 @@ class MortalPlatform:
         self.webhook_below: bool = platform.webhook_below
         self.max_body: int = platform.max_body
         self.capabilities: Capabilities = platform.capabilities
+
+    def __getattr__(self, name: str) -> Any:
+        """``listen``, where the platform has it."""
+        return getattr(self._platform, name)
 
     def webhook(self, request: Request) -> Answer:
         """Verify and parse."""

@@ -10,7 +10,7 @@ from crm.port import Crm
 from omnicrm.conversation import Expected, responses_of
 from simulator.client import SimulatorClient
 from tests.support.scene import settled
-from tests.support.stack import PROJECT
+from tests.support.stack import PROJECT, user_on
 
 _numbers = count(7_000_001)
 
@@ -27,7 +27,7 @@ class Customer:
     @staticmethod
     def new(simulator: SimulatorClient, crm: Crm, channel: str = "instagram") -> Customer:
         """Somebody with an id of their own."""
-        return Customer(simulator, crm, channel, str(next(_numbers)))
+        return Customer(simulator, crm, channel, user_on(channel, next(_numbers)))
 
     async def says(self, text: str) -> int | None:
         """Write one message; returns the webhook's status."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.channel import InstagramInput, MessengerInput, PlatformInput
+from connectors.channel import EmailInput, InstagramInput, MessengerInput, PlatformInput, WhatsappInput
 from crm.port import Crm
 from omnicrm.settings import Settings
 from tests.support.crash import Death, MortalCrm, MortalPlatform
@@ -27,3 +27,11 @@ class MortalInstagram(_Mortal, InstagramInput):
 
 class MortalMessenger(_Mortal, MessengerInput):
     """Messenger."""
+
+
+class MortalWhatsapp(_Mortal, WhatsappInput):
+    """WhatsApp."""
+
+
+class MortalEmail(_Mortal, EmailInput):
+    """Email."""

@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from crm.connect import open_crm
 from omnicrm import model
 from omnicrm.processes import Child, Processes, answers, free_ports, until
+from omnicrm.settings import Settings
 from omnicrm.trial import endpoints
-from tests.support.stack import PROJECT, WEBHOOK, bot_environment
+from simulator.bot import ForBot
+from tests.support.stack import PROJECT, bot_environment, for_bot, know_mailbox
 
 START_SECONDS = 180.0
 
@@ -26,15 +29,23 @@ class RealBot:
     environment: dict[str, str]
     folder: Path
     model_file: Path
-    simulator: str
+    platforms: ForBot
     actions: str
-    bot: str
     children: dict[str, Child] = field(default_factory=dict)
+
+    @property
+    def simulator(self) -> str:
+        """The simulator's address."""
+        return self.platforms.address
+
+    @property
+    def bot(self) -> str:
+        """The bot's address."""
+        return f"http://127.0.0.1:{self.platforms.bot_port}"
 
     def start_simulator(self) -> Child:
         """Start the simulator."""
-        command = ["simulator", "--port", _port(self.simulator), "--webhook", self.bot + WEBHOOK]
-        return self._start("simulator", command)
+        return self._start("simulator", self.platforms.command()[2:])
 
     def start_actions(self) -> Child:
         """Start the action server."""
@@ -59,15 +70,16 @@ class RealBot:
 def real_bot(database_url: str, folder: Path, **settings: str) -> Iterator[RealBot]:
     """Start all, wait until all answer; stop all afterwards. ``{simulator}`` in a setting stands for its address."""
     model_file = model.ensure(PROJECT, folder / "train.log", lambda line: None)
-    simulator, actions, bot = (f"http://127.0.0.1:{port}" for port in free_ports(3))
-    filled = {name: value.format(simulator=simulator) for name, value in settings.items()}
-    environment = bot_environment(database_url, simulator, **filled)
+    platforms, actions = for_bot(), f"http://127.0.0.1:{free_ports(1)[0]}"
+    filled = {name: value.format(simulator=platforms.address) for name, value in settings.items()}
+    environment = bot_environment(database_url, platforms, **filled)
+    asyncio.run(_know_mailbox(database_url))
     with Processes(folder) as processes:
-        made = RealBot(processes, environment, folder, model_file, simulator, actions, bot)
+        made = RealBot(processes, environment, folder, model_file, platforms, actions)
         children = {
-            simulator + "/sim/health": made.start_simulator(),
+            made.simulator + "/sim/health": made.start_simulator(),
             actions + "/health": made.start_actions(),
-            bot + "/": made.start_bot(),
+            made.bot + "/": made.start_bot(),
         }
         for address, child in children.items():
             asyncio.run(until(functools.partial(answers, address), child, START_SECONDS))
@@ -76,3 +88,11 @@ def real_bot(database_url: str, folder: Path, **settings: str) -> Iterator[RealB
 
 def _port(address: str) -> str:
     return address.rsplit(":", 1)[1]
+
+
+async def _know_mailbox(database_url: str) -> None:
+    crm = await open_crm(Settings(database_url=database_url))
+    try:
+        await know_mailbox(crm)
+    finally:
+        await crm.close()

@@ -8,14 +8,19 @@ from typing import Any
 from connectors.message import Json
 from crm.port import Crm
 from omnicrm.processes import free_ports
+from simulator.bot import ForBot
 from simulator.client import PhoneView, SimulatorClient
 from tests.support.eventually import eventually
 from tests.support.postgres import Database
-from tests.support.stack import Nursery, StandinBot, address_of, bot_environment
+from tests.support.stack import Nursery, StandinBot, address_of, bot_environment, user_on
 
-CHANNELS = ("instagram", "messenger")
-# A customer's id per channel: the platform's ids are never equal across channels.
-USERS = {"instagram": "900001", "messenger": "900002"}
+CHANNELS = ("instagram", "messenger", "whatsapp", "email")
+# Where a turn may say several messages one after the other; a mail holds them all.
+CHAT_CHANNELS = CHANNELS[:3]
+# Meta's two, for what only Graph does.
+META_CHANNELS = CHANNELS[:2]
+# A customer's id per channel: a platform's ids are never equal across channels.
+USERS = {channel: user_on(channel, 900001 + number) for number, channel in enumerate(CHANNELS)}
 UNSETTLED = frozenset({("in", "received"), ("out", "queued"), ("out", "sending")})
 # Short, so that a dead bot's work is taken over soon.
 QUICK = {"LEASE_SECONDS": "1", "POLL_SECONDS": "0.1", "SEND_TIMEOUT_SECONDS": "0.5"}
@@ -25,16 +30,16 @@ class Scene:
     """The bots that a test starts end with it."""
 
     def __init__(
-        self, simulator: SimulatorClient, address: str, webhook_port: int, database: Database, crm: Crm, nursery: Nursery
+        self, simulator: SimulatorClient, platforms: ForBot, database: Database, crm: Crm, nursery: Nursery
     ) -> None:
         self.simulator, self.database, self.crm = simulator, database, crm
-        self._address, self._port, self._nursery = address, webhook_port, nursery
+        self._platforms, self._nursery = platforms, nursery
         self.bots: list[StandinBot] = []
 
     async def start_bot(self, *, elsewhere: bool = False, **environment: str) -> StandinBot:
         """Start a bot where the webhooks go, or ``elsewhere``: then it shares the database alone."""
-        port = free_ports(1)[0] if elsewhere else self._port
-        variables = bot_environment(self.database.url, self._address, **{**QUICK, **environment})
+        port = free_ports(1)[0] if elsewhere else self._platforms.bot_port
+        variables = bot_environment(self.database.url, self._platforms, **{**QUICK, **environment})
         bot = self._nursery.bot(port, variables)
         self.bots.append(bot)
         await bot.ready()
@@ -60,7 +65,7 @@ class Scene:
         return await self.simulator.phone(channel, user or USERS[channel])
 
     async def send_requests(self, user: str) -> list[Json]:
-        """How often Graph was asked to show this customer a message."""
+        """How often the platform was asked to show this customer a message."""
         found: list[Json] = await self.simulator.call("GET", "requests", params={"user": user, "where": "send"})
         return found
 

@@ -16,30 +16,52 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from connectors.message import Address
+from crm.port import Crm
 from omnicrm.processes import Processes, answers, die_with_parent, free_ports, until
-from simulator.config import ENVIRONMENT, Config
+from simulator.bot import ForBot
+from simulator.config import Config
 from tests.support.eventually import eventually
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
-WEBHOOK = "/api/webhooks/meta"
 KEYS = Config(webhook="")
+REAL = ("META_", "WHAPI_", "EMAIL_", "SUPABASE_", "ARA_")
 
 
 def address_of(channel: str, user: str) -> Address:
     """A customer of the simulated shop, as the CRM knows them."""
-    if channel == "instagram":
-        return Address(channel="IG", account=KEYS.ig_id, user=user)
-    return Address(channel="FB", account=KEYS.page_id, user=user)
+    made = {
+        "instagram": Address(channel="IG", account=KEYS.ig_id, user=user),
+        "messenger": Address(channel="FB", account=KEYS.page_id, user=user),
+        # Mexican numbers have a 1 after the country code in WhatsApp, and nowhere else.
+        "whatsapp": Address(channel="WA", account=KEYS.whapi_channel_id, user=f"+{user.replace('521', '52', 1)}"),
+        "email": Address(channel="EMAIL", account=KEYS.mail_address, user=user),
+    }
+    return made[channel]
 
 
-def bot_environment(database_url: str, simulator: str, **more: str) -> dict[str, str]:
-    """What a bot's process needs to live on this database and to take the simulator for Meta."""
-    meta = {variable: str(getattr(KEYS, name)) for name, variable in ENVIRONMENT.items()}
+def user_on(channel: str, number: int) -> str:
+    """The id of customer ``number`` (up to 7 digits) on this channel, as the simulator takes it."""
+    if channel == "whatsapp":
+        return f"521551{number:07}"
+    return f"cliente{number}@correo.example" if channel == "email" else str(number)
+
+
+def for_bot() -> ForBot:
+    """A simulator and a bot that are yet to be started, on ports that are free now."""
+    port, smtp_port, imap_port, bot_port = free_ports(4)
+    return ForBot(config=Config(webhook="", port=port, smtp_port=smtp_port, imap_port=imap_port), bot_port=bot_port)
+
+
+def bot_environment(database_url: str, simulator: ForBot, **more: str) -> dict[str, str]:
+    """What a bot's process needs to live on this database and to take the simulator for its platforms."""
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("META_", "SUPABASE_", "ARA_"))},
-        **meta,
-        "META_GRAPH_URL": simulator,
+        **{name: value for name, value in os.environ.items() if not name.startswith(REAL)},
+        **simulator.environment(),
+        "EMAIL_REPLY_SECRET": "signs-the-reply-addresses-of-tests",
+        # A real account's pace would be the tests' pace.
+        "EMAIL_SEND_PER_MINUTE": "600",
+        "WHAPI_SEND_PER_MINUTE": "600",
         "DATABASE_URL": database_url,
         "BURST_SECONDS": "0.02",
         "RASA_TELEMETRY_ENABLED": "false",
@@ -47,6 +69,11 @@ def bot_environment(database_url: str, simulator: str, **more: str) -> dict[str,
         "NO_PROXY": "127.0.0.1,localhost",
         **more,
     }
+
+
+async def know_mailbox(crm: Crm) -> None:
+    """Let bots answer whatever is in the mailbox: mail that was there before the very first look is history otherwise."""
+    await crm.call("omnicrm_remember", p_name=f"mail:{KEYS.mail_address}:INBOX", p_value={})
 
 
 class Nursery:
@@ -85,7 +112,7 @@ class StandinBot:
     def __init__(self, pid: int, port: int) -> None:
         self._process = psutil.Process(pid)
         self._port = port
-        self.webhook = f"http://127.0.0.1:{port}{WEBHOOK}"
+        self.webhook = f"http://127.0.0.1:{port}/api/webhooks/meta"
 
     def alive(self) -> bool:
         """Whether it still runs, or holds its port: a process is a zombie while its threads end."""
@@ -123,14 +150,10 @@ class StandinBot:
 
 
 @contextmanager
-def simulated(logs: Path) -> Iterator[tuple[str, int]]:
-    """A simulator whose webhooks go to a bot that is yet to be started: its address, and the bot's port."""
-    simulator_port, bot_port = free_ports(2)
-    environment = {**os.environ, **{variable: str(getattr(KEYS, name)) for name, variable in ENVIRONMENT.items()}}
+def simulated(logs: Path) -> Iterator[ForBot]:
+    """A simulator whose webhooks go to a bot that is yet to be started."""
+    made = for_bot()
     with Processes(logs) as processes:
-        command = [sys.executable, "-m", "simulator", "--port", str(simulator_port)]
-        command += ["--webhook", f"http://127.0.0.1:{bot_port}{WEBHOOK}"]
-        child = processes.start("simulator", command, environment, PROJECT)
-        address = f"http://127.0.0.1:{simulator_port}"
-        asyncio.run(until(functools.partial(answers, address + "/sim/settings"), child, START_SECONDS))
-        yield address, bot_port
+        child = processes.start("simulator", made.command(), {**os.environ, **made.environment()}, PROJECT)
+        asyncio.run(until(functools.partial(answers, made.address + "/sim/settings"), child, START_SECONDS))
+        yield made

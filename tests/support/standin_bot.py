@@ -75,15 +75,17 @@ def serve(port: int) -> None:
         platforms.extend(MortalPlatform(build(name, settings, http), death) for name in PLATFORMS)
         pause = float(os.environ.get(PAUSE_VARIABLE, "60"))
         app.ctx.omnicrm = Runtime(settings, MortalCrm(await open_crm(settings), death, pause), platforms)
+        app.ctx.omnicrm.listen()
         app.ctx.omnicrm.start(Echoing(death, float(os.environ.get(THINKING_VARIABLE, "0.005"))))
 
     @app.before_server_stop
     async def stop(app: Sanic, _loop: Any) -> None:
         await app.ctx.omnicrm.stop()
 
-    @app.route("/api/webhooks/meta", methods=["GET", "POST"])
-    async def webhook(request: Any) -> Any:
-        return await take_webhook(platforms[0], app.ctx.omnicrm.receive, request)
+    @app.route("/api/webhooks/<below:path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], stream=True)
+    async def webhook(request: Any, below: str) -> Any:
+        platform = next(p for p in platforms if request.path.startswith(p.webhook_path))
+        return await take_webhook(platform, app.ctx.omnicrm.receive, request)
 
     @app.get("/")
     async def ready(_request: Any) -> Any:

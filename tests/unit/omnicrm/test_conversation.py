@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from omnicrm.conversation import BadConversation, Expected, compare, compare_crm, load, responses_of
+from omnicrm.conversation import BadConversation, Expected, compare, compare_crm, compare_joined, load, responses_of
 
 RESPONSES: dict[str, Any] = {
     "utter_saludar": [{"text": "¡Hola! ¿En qué te ayudo?"}, {"text": "¡Hola, {cliente_nombre}!\n¿Qué buscas hoy?"}],
@@ -111,3 +111,32 @@ def test_responses_come_from_a_domain_in_one_file_or_in_a_folder(tmp_path: Path)
     (tmp_path / "domain.yml").write_text("responses: {utter_a: [{text: a}]}", encoding="utf-8")
     (tmp_path / "domain/more.yml").write_text("responses: {utter_b: [{text: b}]}", encoding="utf-8")
     assert responses_of(tmp_path) == {"utter_a": [{"text": "a"}], "utter_b": [{"text": "b"}]}
+
+
+MAIL = "¡Hola! ¿En qué te ayudo?\n\nCuesta $120.\n\n1. Ver precios\n2. Hablar con alguien"
+PRICE = Expected(kind="contains", value="$120")
+
+
+def test_a_mail_holds_all_replies_of_a_step_in_order() -> None:
+    assert compare_joined([HELLO, PRICE], [MAIL], RESPONSES) == []
+    assert compare_joined([], [], RESPONSES) == []
+
+
+@pytest.mark.parametrize(
+    ("expected", "shown"),
+    [
+        ([HELLO], [MAIL]), ([BYE, PRICE], [MAIL]), ([HELLO, BYE], [MAIL]), ([HELLO], []), ([], [MAIL]),
+        ([HELLO, PRICE], [MAIL, MAIL]),
+    ],
+)  # fmt: skip
+def test_a_mail_with_too_much_too_little_or_something_else_is_a_problem(
+    expected: list[Expected], shown: list[str]
+) -> None:
+    assert len(compare_joined(expected, shown, RESPONSES)) == 1
+
+
+def test_a_step_can_belong_to_some_channels(tmp_path: Path) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text("title: x\nsteps:\n  - send: sticker\n    channels: [instagram]\n  - customer: hola\n", encoding="utf-8")
+    first, second = load(file).steps
+    assert (first.on("instagram"), first.on("email"), second.on("email")) == (True, False, True)

@@ -13,7 +13,7 @@ from omnicrm.player import Customer, play
 from simulator.client import SimulatorClient
 
 RESPONSES = {"utter_saludar": [{"text": "¡Hola!"}], "utter_despedir": [{"text": "¡Hasta luego!"}]}
-LUCIA = Customer(channel="instagram", name="Lucía", address=Address(channel="IG", account="2", user="3"))
+LUCIA = Customer(channel="instagram", name="Lucía", user="3", address=Address(channel="IG", account="2", user="3"))
 
 
 def says(text: str, *responses: str) -> Step:
@@ -51,7 +51,8 @@ class Shop:
     async def call(self, function: str, /, **arguments: Any) -> Any:
         assert (function, arguments) == ("omnicrm_conversation", {"p_key": "ig:2:3"})
         status = "received" if self._stuck else "handled"
-        return {"owner": "bot", "messages": [{"direction": "in", "status": status}]}
+        said = sum(bubble["from"] == "customer" for bubble in self._bubbles)
+        return {"owner": "bot", "messages": [{"direction": "in", "status": status}] * said}
 
     def listen(self, channel: str = "") -> Any:
         raise NotImplementedError

@@ -7,12 +7,20 @@ import yaml
 
 from omnicrm.settings import Settings
 from omnicrm.trial import environment
+from simulator.bot import ForBot
+from simulator.config import Config
 
-SIMULATOR = "http://127.0.0.1:4321"
+SIMULATOR = ForBot(config=Config(webhook="", port=4321, smtp_port=4322, imap_port=4323), bot_port=4324)
 REAL = {
     "META_ACCESS_TOKEN": "EAAGreal",
     "META_APP_SECRET": "real",
     "META_GRAPH_URL": "https://graph.facebook.com",
+    "WHAPI_TOKEN": "whapi-real",
+    "WHAPI_URL": "https://gate.whapi.cloud",
+    "EMAIL_ADDRESS": "hola@shop.mx",
+    "EMAIL_PASSWORD": "mail-real",
+    "EMAIL_SMTP_URL": "smtps://smtp.shop.mx",
+    "EMAIL_OAUTH_TOKEN_URL": "https://oauth2.googleapis.com/token",
     "DATABASE_URL": "postgresql://shop",
     "SUPABASE_URL": "https://shop.supabase.co",
     "SUPABASE_SECRET_KEY": "sb_secret_real",
@@ -31,7 +39,10 @@ def test_a_trial_never_has_the_real_keys(tmp_path: Path, where: str, with_ara: b
     variables = environment(outer, tmp_path, tmp_path / "data", SIMULATOR, with_ara=with_ara)
     # As a process of the trial reads them: with the same .env beside it.
     settings = Settings.load(variables, dotenv=tmp_path / ".env")
-    assert settings.meta_graph_url == SIMULATOR
+    assert (settings.meta_graph_url, settings.whapi_url) == ("http://127.0.0.1:4321", "http://127.0.0.1:4321/whapi")
+    assert (settings.email_smtp_url, settings.email_imap_url) == ("smtp://127.0.0.1:4322", "imap://127.0.0.1:4323")
+    assert {settings.whapi_token, settings.email_password} & {"whapi-real", "mail-real"} == set()
+    assert (settings.email_address != "hola@shop.mx", settings.email_oauth_token_url) == (True, "")
     assert (settings.database_url, settings.supabase_url, settings.supabase_secret_key) == ("", "", "")
     assert settings.data_dir == tmp_path / "data"
     assert not {settings.meta_access_token, *settings.meta_app_secret} & {"EAAGreal", "real"}
