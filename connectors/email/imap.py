@@ -178,14 +178,16 @@ class Mailbox:
         found = (_outline(line) for line in self._fetch(uids, "(UID RFC822.SIZE INTERNALDATE)"))
         return sorted((one for one in found if one is not None), key=lambda one: one.uid)
 
-    def fetch(self, uid: int, limit: int) -> bytes | None:
+    def fetch(self, uid: int, limit: int | None = None) -> bytes | None:
         """A mail, or its beginning up to ``limit`` bytes; None where it is gone. Its flags stay as they are."""
         # BODY[] without PEEK would mark it as read.
-        answers = self._fetch([uid], f"(UID BODY.PEEK[]<0.{limit}>)")
+        part = "BODY.PEEK[]" if limit is None else f"BODY.PEEK[]<0.{limit}>"
+        answers = self._fetch([uid], f"(UID {part})")
         for answer in answers:
             if isinstance(answer, tuple) and b"BODY[]" in answer[0].upper():
                 return answer[1]
-        if any(_UID.search(answer) for answer in answers if isinstance(answer, bytes)):
+        named = [_UID.search(answer) for answer in answers if isinstance(answer, bytes)]
+        if uid in [int(found[1]) for found in named if found]:
             raise MailboxRefused("the server names the mail and does not give it")
         return None
 

@@ -164,7 +164,7 @@ class SmtpClient:
             cause = error.__cause__ or error
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise NeedsOperator(_CERTIFICATE, type(cause).__name__) from error
-            raise Retry(_NO_ANSWER, type(cause).__name__, after=LATER_SECONDS) from error
+            raise Retry(_NO_ANSWER, type(cause).__name__) from error
         except asyncio.CancelledError:
             # In the middle of a conversation.
             self._drop()

@@ -51,7 +51,8 @@ def listener(mailbox: MailboxServer, /, **changes: Any) -> MailListener:
     """A listener that comes back at once after a failure."""
     values: dict[str, Any] = {
         "server": mailbox.address, "login": Credentials(user=mailbox.user, password=mailbox.password), "ours": ours(mailbox),
-        "parse": parse, "clock": lambda: NOW, "sleep": lambda seconds: asyncio.sleep(min(seconds, 0.02)), **changes,
+        "parse": parse, "clock": lambda: NOW, "idle_seconds": 60.0, "sleep": lambda seconds: asyncio.sleep(min(seconds, 0.02)),
+        **changes,
     }  # fmt: skip
     return MailListener(**values)
 
@@ -115,7 +116,7 @@ async def test_new_mail_is_there_within_seconds_and_old_mail_is_left_alone(mailb
             with quick() as seconds:
                 mailbox_server.append("INBOX", mail(f"nueva{number}"))
                 await came(shelf, *(f"inbox:nueva{n}" for n in range(number + 1)))
-            # The listener looks by itself every 60 seconds: this is the server's word.
+            # The listener looks by itself once a minute: this is the server's word.
             assert seconds() < 5
 
 

@@ -211,9 +211,7 @@ async def test_garbage_before_the_content_is_no_connection() -> None:
 async def test_no_server_is_try_again() -> None:
     async with smtp_server() as server:
         gone = server.address
-    failed = await failure(SmtpClient(gone, WITH_PASSWORD, sender=USER).send(mail()))
-    assert isinstance(failed, Retry)
-    assert failed.after == LATER_SECONDS
+    assert type(await failure(SmtpClient(gone, WITH_PASSWORD, sender=USER).send(mail()))) is Retry
 
 
 async def test_who_waits_for_a_slow_mail_too_long_tries_again() -> None:
