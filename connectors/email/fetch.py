@@ -39,8 +39,10 @@ class FolderReader:
     """Reads folders over one connection. Raises ``MailboxError``, and what the desk raises."""
 
     def __init__(
-        self, line: MailboxThread, desk: Desk, ours: Ours, parse: Parse, clock: Callable[[], datetime], troubles: Troubles
-    ) -> None:
+        self, line: MailboxThread, desk: Desk, ours: Ours, parse: Parse, clock: Callable[[], datetime], troubles: Troubles,
+        notice: Callable[[Sequence[AnyEvent]], None],
+    ) -> None:  # fmt: skip
+        """``notice`` is told of all that is durable."""
         self._line = line
         self._mailbox = line.mailbox
         self._desk = desk
@@ -48,6 +50,7 @@ class FolderReader:
         self._parse = parse
         self._clock = clock
         self._troubles = troubles
+        self._notice = notice
         self._done: dict[str, tuple[int, int]] = {}
 
     async def read(self, folder: str, role: Literal["inbox", "sent"]) -> None:
@@ -104,10 +107,12 @@ class FolderReader:
             self._troubles[mark] += 1
             raise
         self._troubles.pop(mark, None)
+        self._notice(events)
 
     async def _events(self, folder: _Folder, mail: Outline) -> Sequence[AnyEvent]:
-        # One byte more than we read, so that the parser sees that there is more.
-        raw = await self._line.do(self._mailbox.fetch, mail.uid, self._ours.max_bytes + 1)
+        # Of an oversize mail one byte more than we read, so that the parser sees that there is more.
+        limit = self._ours.max_bytes + 1 if mail.size > self._ours.max_bytes else None
+        raw = await self._line.do(self._mailbox.fetch, mail.uid, limit)
         if raw is None:
             return []
         envelope = Envelope(source="imap", folder=folder.role, received_at=mail.received_at)

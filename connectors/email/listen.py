@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
@@ -14,17 +15,19 @@ from connectors.email.fetch import FolderReader, Parse, Troubles
 from connectors.email.imap import LoginRefused, Mailbox, MailboxRefused, MailboxThread
 from connectors.email.oauth import Credentials
 from connectors.email.settings import Server
-from connectors.message import NeedsOperator
+from connectors.message import AnyEvent, Echo, NeedsOperator
 from connectors.platform import Desk
 
 logger = logging.getLogger(__name__)
 
-# RFC 2177 allows 29 minutes. A line may be dead without a word, a server may forget to tell, and what a person answers from
-# the mailbox is only seen when we look.
-IDLE_SECONDS = 60.0
+# RFC 2177 allows 29 minutes. But a line may be dead without a word, a server may forget to tell, and what a person answers
+# from the mailbox is only seen when we look.
+IDLE_SECONDS = 15.0
 LEASE_SECONDS = 30.0
 TIMEOUT_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 60.0
+# So long an answer waits for a look at what a person has sent meanwhile.
+LOOK_SECONDS = 5.0
 # A server that refuses the login is not asked every second: it would lock the account.
 LOGIN_PAUSE_SECONDS, LONGEST_LOGIN_PAUSE_SECONDS = 30.0, 600.0
 
@@ -67,6 +70,37 @@ class MailListener:
         self._failures = 0
         self._troubles: Troubles = {}
         self._news = asyncio.Event()
+        # Looks at the sent mail, begun and ended; `_round` tells that one ended, or that there will be none.
+        self._watching, self._begun, self._ended = False, 0, 0
+        self._round = asyncio.Event()
+        self._answers: Counter[str] = Counter()
+
+    async def person_answers(self, customer: str) -> bool:
+        """Look at the sent mail now: whether a person has just written to this customer (``Address.key``).
+
+        False where nobody looks here: no such folder, no connection, or another process has the mailbox.
+        """
+        before = self._answers[customer]
+        try:
+            await asyncio.wait_for(self._looked(), LOOK_SECONDS)
+        except asyncio.TimeoutError:
+            logger.warning("sent mail not looked at in time action=send account=%s", self._ours.address)
+        return self._answers[customer] != before
+
+    async def _looked(self) -> None:
+        wanted = self._begun + 1
+        self.look()
+        while self._watching and self._ended < wanted:
+            await self._round.wait()
+
+    def _end_round(self) -> None:
+        self._ended = self._begun
+        self._round.set()
+        self._round = asyncio.Event()
+
+    def _notice(self, events: Sequence[AnyEvent]) -> None:
+        """Remember who was written to by a person: what we send ourselves names its message."""
+        self._answers.update(e.address.key for e in events if isinstance(e, Echo) and e.address and e.reference is None)
 
     def look(self) -> None:
         """Look at the folders soon: something was sent."""
@@ -116,12 +150,15 @@ class MailListener:
         line = await self.connect()
         try:
             sent = await line.do(line.mailbox.sent_folder, self.sent_folder)
-            reader = FolderReader(line, desk, self._ours, self._parse, self._clock, self._troubles)
+            reader = FolderReader(line, desk, self._ours, self._parse, self._clock, self._troubles, self._notice)
+            self._watching = sent is not None
             logger.info("mailbox open action=listen account=%s sent_folder=%s", self._ours.address, sent)
             while True:
                 await self._cycle(line, reader, sent)
                 self._failures = 0
         finally:
+            self._watching = False
+            self._end_round()
             line.close()
 
     async def _cycle(self, line: MailboxThread, reader: FolderReader, sent: str | None) -> None:
@@ -129,11 +166,13 @@ class MailListener:
         self._news.clear()
         if sent is not None:
             # First: who was answered by a person must not be answered by the bot as well.
+            self._begun += 1
             try:
                 await reader.read(sent, "sent")
             except MailboxRefused as error:
                 # Customers come first: their mail does not wait for this folder.
                 logger.warning("sent mail not read action=listen account=%s error=%s", self._ours.address, error)
+            self._end_round()
         await reader.read("INBOX", "inbox")
         told = await line.do(line.mailbox.start_idle)
         if not told:

@@ -18,7 +18,7 @@ from connectors.email.parse import parse
 from connectors.email.providers import MAX_BODY, METHODS, PATH, Webhook, providers
 from connectors.email.settings import require_email, server
 from connectors.email.smtp import SmtpClient
-from connectors.message import Address, Capabilities, ChannelCode, OutcomeUnknown, Outgoing
+from connectors.message import Address, Capabilities, ChannelCode, NotOurThread, OutcomeUnknown, Outgoing
 from connectors.platform import Answer, Desk, Finding, Profile, Request
 from omnicrm.settings import Settings, SettingsError
 
@@ -76,6 +76,8 @@ class Email:
 
     async def send(self, to: Address, message: Outgoing, reference: str) -> str:
         """Send one fitted message as a mail; return its Message-ID. Raises ``SendError``."""
+        if self._listener is not None and await self._listener.person_answers(to.key):
+            raise NotOurThread("Una persona acaba de contestar desde el buzón")
         mail = compose(to, message, reference, self._ours, self._name, self._clock())
         try:
             await self._smtp.send(mail)

@@ -208,6 +208,11 @@ begin
     if m.status not in ('sending', 'unknown') then
         return;
     end if;
+    if outcome = 'not_ours' and omnicrm.is_human(t) then
+        -- Their words came while it was on its way out.
+        update omnicrm.messages set status = 'withdrawn', reason = t.owner_event where id = m.id;
+        return;
+    end if;
     if outcome = 'retry' and m.attempts >= p_max_attempts then
         outcome := 'failed';
     end if;
