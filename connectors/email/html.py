@@ -13,7 +13,7 @@ from connectors.email.tame import tame
 _INVISIBLE = '[hidden], [style*="display:none" i], [style*="display: none" i], [style*="mso-hide:all" i]'
 # Quotes, and the lines that introduce them: Gmail, Yahoo, Proton, Zoho, Outlook for phones, Thunderbird, Roundcube, Apple.
 _QUOTES = (
-    "div.gmail_attr, blockquote.gmail_quote, div.yahoo_quoted, .protonmail_quote, div.zmail_extra, "
+    "div.gmail_attr, blockquote.gmail_quote, [class*=yahoo_quoted], .protonmail_quote, div.zmail_extra, "
     "#mail-editor-reference-message-container, div.moz-cite-prefix, #reply-intro, blockquote[type=cite]"
 )
 _SIGNATURES = (
@@ -47,7 +47,10 @@ class Rendered:
 
 
 def render(html: str, *, cut: bool) -> Rendered:
-    """A document as text; with ``cut``, without what its structure says is a quote or a signature."""
+    """A document as text; with ``cut``, without what its structure says is a quote or a signature.
+
+    Where a quote was cut stands a ``>``, as it would in plain text: what comes behind it is an answer, and no quote.
+    """
     tree = LexborHTMLParser(tame(html))
     skipped = {node.mem_id for node in tree.css(_INVISIBLE)}
     end = None
@@ -116,8 +119,10 @@ class _Writer:
         self._block(_line_ends(tag, node))
 
     def skip(self, node: LexborNode) -> None:
-        """Leave a node out: what stood before and behind a quote are two things."""
-        if _line_ends(node.tag or "", node):
+        """Leave a node out."""
+        if node.tag == "blockquote":
+            self._block(2)
+            self._write(">")
             self._block(2)
 
     def text(self) -> str:

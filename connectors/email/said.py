@@ -69,9 +69,9 @@ def _words(contents: Contents, *, forwards: bool) -> Stripped:
         cut = strip(render(html, cut=not forwards).text)
         if not cut.nothing_new:
             return cut
-        if not words.text:
+        if not any(body.plain and body.plain.strip() for body in contents.bodies):
             whole = strip(render(html, cut=False).text)
-            return Stripped(whole.text, nothing_new=True, rest=whole.rest or whole.text)
+            return Stripped(whole.text, nothing_new=True, rest=whole.rest)
     return words
 
 

@@ -48,7 +48,8 @@ def _pieces(html: str) -> Iterator[str]:
             position = _behind(html, "-->" if html.startswith("<!--", start) else ">", start)
             continue
         named = _NAME.match(html, start)
-        if named is None:
+        if named is None or "@" in named[2]:
+            # A sign, or an address that a program forgot to escape.
             yield "&lt;"
             position = start + 1
             continue

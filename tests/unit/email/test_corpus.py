@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,15 @@ def test_the_corpus_holds_what_it_should() -> None:
     assert all(len(expected(file)["events"]) <= MAX_CUSTOMERS for file in MAILS)
     # A fixture whose expectation is empty would show nothing.
     assert all(clean(expected(file)["text"]) for file in REPLIES)
+
+
+def test_the_document_names_tests_and_mails_that_exist() -> None:
+    root = Path(__file__).parents[3]
+    document = (root / "docs" / "email.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests/)?[\w/]*test_\w+\.py)::(\w+)`", document)
+    assert len(named) > 50
+    for file, test in named:
+        path = root / file if file.startswith("tests/") else Path(__file__).parent / file
+        assert f"def {test}(" in path.read_text(encoding="utf-8"), f"{file}::{test}"
+    for fixture in re.findall(r"`((?:mails|replies)/[^`…]+)`", document):
+        assert (FIXTURES / f"{fixture}.eml").exists(), fixture

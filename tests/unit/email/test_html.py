@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.email.html import render
+from connectors.email.quotes import strip
 from connectors.email.tame import MAX_TAGS, tame
 
 QUOTES = [
@@ -18,6 +19,7 @@ QUOTES = [
     '<blockquote type="cite">OLD</blockquote>',
     '<BLOCKQUOTE TYPE=cite>OLD</BLOCKQUOTE>',
     '<div class="yahoo_quoted" id="yahoo_quoted_1">OLD<div>OLD</div></div>',
+    '<div class="ydp9b1f0a55yahoo_quoted" id="ydp9b1f0a55yahoo_quoted_58">OLD<div>OLD</div></div>',
     '<div class="protonmail_quote">OLD</div>',
     '<div class="zmail_extra" style="x">OLD</div>',
     '<div class="moz-cite-prefix">OLD</div><blockquote type="cite" cite="mid:x">OLD</blockquote>',
@@ -40,7 +42,8 @@ QUOTES = [
 @pytest.mark.parametrize("around", ["<div>{}</div>", "<html><body><table><tr><td>{}</td></tr></table></body></html>", "{}"])
 def test_quotes_and_signatures_are_cut_by_structure(quote: str, around: str) -> None:
     html = around.format(f"<div>Sí, a las 5.</div>{quote}")
-    assert render(html, cut=True).text == "Sí, a las 5."
+    assert strip(render(html, cut=True).text).text == "Sí, a las 5."
+    assert "OLD" not in render(html, cut=True).text
     assert "OLD" in render(html, cut=False).text
 
 
@@ -49,7 +52,15 @@ def test_answers_between_gmails_quotes_stay() -> None:
         '<div class="gmail_quote"><div class="gmail_attr">OLD</div><blockquote class="gmail_quote">OLD</blockquote><div>M</div>'
         '<blockquote class="gmail_quote">OLD</blockquote><div>Rojo</div></div>'
     )
-    assert render(html, cut=True).text == "M\n\nRojo"
+    assert strip(render(html, cut=True).text).text == "M\n\nRojo"
+
+
+def test_answers_between_quotes_that_only_words_introduce_stay() -> None:
+    html = (
+        "Abajo:<div>El 22 nov 2026, a la(s) 9:02 a.m., ACME &lt;bot@acme.mx&gt; escribió:<br></div><blockquote type=cite>OLD"
+        "</blockquote><div>M</div><blockquote type=cite>OLD</blockquote><div>Rojo</div>"
+    )
+    assert strip(render(html, cut=True).text).text == "Abajo:\n\nM\n\nRojo"
 
 
 @pytest.mark.parametrize(("html", "text"), [
@@ -68,6 +79,7 @@ def test_answers_between_gmails_quotes_stay() -> None:
     ("<ul><li>a<li>b</ul>", "- a\n- b"),
     ("1 &lt; 2 &amp; 3 &eacute;&#233;", "1 < 2 & 3 éé"),
     ("1 < 2", "1 < 2"),
+    ("Eva <eva@x.mx> dice", "Eva <eva@x.mx> dice"),
     ("a<b", "a"),
     ("<title>x</title><style>y</style><script>z</script>a<!-- b -->c", "ac"),
     ("<STYLE>y</STYLE>a", "a"),
