@@ -14,7 +14,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 # Compiling TensorFlow anew at each start would double it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test check lint types validate train stories pytest npm bench soak clean
+.PHONY: help setup run test check lint types validate train stories pytest npm dovecot bench soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,13 +48,16 @@ stories: train ## rasa test: the written stories
 npm: ## The real PostgREST that the Supabase tests run against
 	@scripts/npm.sh
 
-pytest: setup npm train ## Unit, contract, integration and end-to-end tests
+dovecot: ## The real IMAP server that the mail tests run against
+	@scripts/dovecot.sh
+
+pytest: setup npm dovecot train ## Unit, contract, integration and end-to-end tests
 	@$(bin)/pytest
 
 bench: setup train ## Measure against a stock Rasa assistant; writes bench/results.json
 	@$(bin)/python -m bench
 
-soak: setup npm train ## Kill real processes at random under load and recount (MINUTES=10 for longer)
+soak: setup train ## Kill real processes at random under load and recount (MINUTES=10 for longer)
 	@$(bin)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 clean: ## Remove everything that was made: environment, models, local database

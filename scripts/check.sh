@@ -24,6 +24,7 @@ quiet() {
 step 'Lint (ruff)' "$bin/ruff" check .
 step 'Types (mypy)' "$bin/mypy"
 step 'PostgREST (npm)' scripts/npm.sh
+step 'Dovecot (Debian packages)' scripts/dovecot.sh
 step 'Domain, data and rules (rasa data validate)' quiet validate "$bin/rasa" data validate
 step 'Model (rasa train, if its inputs changed)' "$bin/omnicrm" train
 step 'Stories (rasa test)' quiet rasa-test "$bin/rasa" test core --stories tests --fail-on-prediction-errors --out .data/rasa-test
