@@ -97,11 +97,13 @@ class _Writer:
         self._parts: list[str] = []
         self._line_ends = 0
         self._space = False
+        self._preformatted = 0
 
     def enter(self, node: LexborNode) -> None:
         tag = node.tag or ""
+        self._preformatted += tag == "pre"
         if tag == "-text":
-            self._write(node.text_content or "")
+            self._text(node.text_content or "")
         elif tag == "br":
             self._line_ends += 1
         elif tag == "img":
@@ -114,6 +116,7 @@ class _Writer:
 
     def leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
+        self._preformatted -= tag == "pre"
         if tag in ("td", "th"):
             self._space = True
         self._block(_line_ends(tag, node))
@@ -137,6 +140,14 @@ class _Writer:
 
     def _block(self, line_ends: int) -> None:
         self._line_ends = max(self._line_ends, line_ends)
+
+    def _text(self, text: str) -> None:
+        if not self._preformatted:
+            self._write(text)
+            return
+        for number, line in enumerate(text.split("\n")):
+            self._line_ends += number > 0
+            self._write(line)
 
     def _write(self, text: str) -> None:
         text = _BLANKS.sub(" ", text)

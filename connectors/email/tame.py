@@ -16,8 +16,8 @@ _MAX_ATTRIBUTES = 4_000
 
 _KEPT = frozenset({
     "address", "article", "aside", "blockquote", "body", "br", "center", "dd", "div", "dl", "dt", "fieldset", "figure",
-    "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "img", "li", "main", "nav", "ol", "p", "section",
-    "span", "table", "tbody", "td", "th", "tr", "ul",
+    "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "img", "li", "main", "nav", "ol", "p", "pre",
+    "section", "span", "table", "tbody", "td", "th", "tr", "ul",
 })  # fmt: skip
 # Left out with all that stands in them.
 _DROPPED = frozenset({

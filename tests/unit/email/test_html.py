@@ -73,6 +73,7 @@ def test_answers_between_quotes_that_only_words_introduce_stay() -> None:
     ("<p class=MsoNormal>a</p><p class=MsoNormal>b</p>", "a\nb"),
     ("<p class=MsoNormal>a</p><p class=MsoNormal>&nbsp;</p><p class=MsoNormal>b</p>", "a\n\xa0\nb"),
     ("  a \n b\t c ", "a b c"),
+    ("<pre>a\n b\n\nc</pre>d\ne", "a\nb\n\nc\n\nd e"),
     ("<b>a</b><i> b</i> <a href=x>c</a>d", "a b cd"),
     ("<span>a</span><span>b</span>", "ab"),
     ("<table><tr><td>a<td>b<tr><td>c</table>", "a b\nc"),
