@@ -168,12 +168,12 @@ def _introduction(lines: Sequence[_Line], at: int, *, signs: int) -> int:
 
 
 def _is_block(lines: Sequence[_Line], at: int) -> bool:
-    """Whether a block of quoted headers begins here: three or more of them, a sender, and a subject or an address."""
+    """Whether a block of quoted headers begins here: three or more, a sender among them, and a subject or an address."""
     if _label(lines[at]) is None:
         return False
     window = lines[at : at + _BLOCK_LINES]
     labels = {label for label in map(_label, window) if label}
-    plausible = "subject" in labels or any(ADDRESS.search(line.bare) for line in window)
+    plausible = "subject" in labels or any(_label(line) and ADDRESS.search(line.bare) for line in window)
     return "from" in labels and len(labels) >= 3 and plausible
 
 

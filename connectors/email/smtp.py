@@ -105,7 +105,7 @@ Clock: TypeAlias = Callable[[], float]
 class SmtpClient:
     """Sends mails of one address, over a connection that is kept for the next one.
 
-    ``timeout``, in seconds: a whole ``send`` takes four times that at most. ``tls``: whom to trust, in tests.
+    ``timeout``, in seconds: a whole ``send`` takes three and a half times that at most. ``tls``: whom to trust, in tests.
     """
 
     def __init__(
@@ -204,7 +204,7 @@ class SmtpClient:
             raise SMTPServerDisconnected("connection lost")
         # RFC 5321 4.5.2: a dot at the start of a line is doubled, one alone ends the mail.
         client.protocol.write(re.sub(rb"(?m)^\.", b"..", content) + b".\r\n")
-        return await client.protocol.read_response(timeout=2 * self._timeout)
+        return await client.protocol.read_response(timeout=1.5 * self._timeout)
 
     # --- connection ----------------------------------------------------------------------------------------------------
 

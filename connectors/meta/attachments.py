@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.message import Attachment, Json, Kind
-from connectors.meta.values import as_id, as_list, as_object, as_text
+from connectors.values import as_id, as_list, as_object, as_text
 
 # developers.facebook.com/docs/messenger-platform/reference/webhook-events/messages and the Instagram webhook examples.
 KINDS: dict[str, Kind] = {

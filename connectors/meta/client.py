@@ -16,8 +16,9 @@ from connectors.message import Json, NeedsOperator, OutcomeUnknown, Outgoing, Re
 from connectors.meta.errors import TOKEN_CODES, body_of, error_of, rest_of, transport_error
 from connectors.meta.render import action_body, send_body
 from connectors.meta.signature import appsecret_proof
-from connectors.meta.values import as_mid, as_object, as_text
+from connectors.meta.values import as_mid
 from connectors.platform import Profile
+from connectors.values import as_object, as_text
 
 CONNECT_SECONDS = 3.0
 # Asking for more (locale, gender…) fails the whole call where one permission is missing.

@@ -20,7 +20,7 @@ from connectors.message import (
     Unreachable,
     WindowClosed,
 )
-from connectors.meta.values import as_list, as_object, as_text, decode, storable
+from connectors.values import as_list, as_object, as_text, decode, storable
 
 _Kind: TypeAlias = type[SendError]
 # Seconds to wait where Meta names no time: after a throttle (most limits are by the second), where a usage header says "full",

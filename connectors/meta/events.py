@@ -22,7 +22,8 @@ from connectors.message import (
 )
 from connectors.meta.attachments import kind_of, like, read_attachments
 from connectors.meta.item import Item
-from connectors.meta.values import as_emoji, as_id, as_list, as_mid, as_moment, as_object, as_text, digest
+from connectors.meta.values import as_emoji, as_mid
+from connectors.values import as_id, as_list, as_moment, as_object, as_text, digest
 
 # Meta: we may answer freely for 24 hours after a customer's message, tap, reaction or entry through a link.
 WINDOW = 24 * 3600

@@ -8,8 +8,8 @@ from typing import Literal
 
 from connectors.message import Json, SendError
 from connectors.meta.client import GraphClient
-from connectors.meta.values import as_id, as_list, as_moment, as_object, as_text
 from connectors.platform import Finding
+from connectors.values import as_id, as_list, as_moment, as_object, as_text
 
 # Meta recommends renewing well before the 60 days are over.
 WARN_BEFORE = timedelta(days=10)

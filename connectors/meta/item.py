@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.message import Address, Json, Unsupported
-from connectors.meta.values import as_id, as_object, digest
-
-# Keys stand in an index; a longer one is replaced by its digest.
-MAX_KEY = 300
+from connectors.values import as_id, as_object, digest, make_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +60,3 @@ class Item:
         """This item as something that we keep and do not understand."""
         key = self.key("unsupported", digest(self.raw))
         return Unsupported(key=key, address=self.address, timestamp=self.moment, raw=self.raw, reason=reason)
-
-
-def make_key(*parts: object) -> str:
-    """One key from its parts, bounded."""
-    key = ":".join(str(part) for part in parts)
-    return key if len(key) <= MAX_KEY else f"{key[:80]}:{digest(key)}"

@@ -9,8 +9,8 @@ from functools import partial
 
 from connectors.message import Address, AnyEvent, ChannelCode, Fact, Json, Unsupported
 from connectors.meta.events import read_item
-from connectors.meta.item import Item, Ours, make_key
-from connectors.meta.values import as_id, as_list, as_milliseconds, as_moment, as_object, as_text, digest, storable
+from connectors.meta.item import Item, Ours
+from connectors.values import as_id, as_list, as_milliseconds, as_moment, as_object, as_text, digest, make_key, storable
 
 CHANNELS: dict[str, ChannelCode] = {"instagram": "IG", "page": "FB"}
 # Subscription fields whose `changes[].value` is an item of `messaging[]`, in both spellings that Meta uses.

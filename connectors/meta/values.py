@@ -1,130 +1,21 @@
-"""Reading single values out of JSON that nobody vouches for: each reader returns a good value or None, and never raises."""
+"""Single values as Meta writes them; what any platform writes is in ``connectors/values.py``."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import re
-from datetime import datetime, timezone
 
 from connectors.message import Json
+from connectors.values import as_id, as_text, storable_text
 
-# Deeper than any real webhook by far, and shallow enough for every JSON writer and for PostgreSQL.
-MAX_DEPTH = 64
-# The widest id that the database keeps; Meta's have 15 to 17 digits.
-MAX_ID = 255
 # Instagram's message ids have about 200 characters; an index entry in PostgreSQL holds some 2,700 bytes.
 MAX_MID = 512
-_MAX_DIGITS = 64
-_SECONDS_BELOW = 10**11
-_LAST_MILLISECOND = 253_402_300_799_999
 _ES6_ESCAPE = re.compile(r"\\u\{([0-9A-Fa-f]{1,6})\}")
 _LAST_CODE_POINT = 0x10FFFF
-
-
-def decode(body: bytes) -> Json:
-    """Read a webhook's JSON. Raises ``ValueError`` for what is not JSON.
-
-    Numbers of absurd length stay text: Python refuses to convert them, but they harm nothing else in the delivery.
-    """
-    try:
-        return json.loads(body, parse_int=_integer, parse_float=_decimal, parse_constant=_refuse)
-    except RecursionError:
-        return {"object": "unreadable", "reason": "nested too deeply", "start": body[:200].decode("utf-8", "replace")}
-
-
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= _MAX_DIGITS else digits
-
-
-def _decimal(digits: str) -> float | str:
-    number = float(digits)
-    return number if math.isfinite(number) else digits
-
-
-def _refuse(name: str) -> Json:
-    raise ValueError(f"{name} is not JSON")
-
-
-def storable(value: Json, depth: int = 0) -> Json:
-    """A copy that PostgreSQL can store as it is: no NUL, no half of a surrogate pair, no infinite number, bounded depth."""
-    if depth >= MAX_DEPTH and isinstance(value, (dict, list, tuple)):
-        return "nested too deeply"
-    if isinstance(value, dict):
-        return {storable_text(str(key)): storable(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [storable(item, depth + 1) for item in value]
-    return _storable_scalar(value)
-
-
-def _storable_scalar(value: Json) -> Json:
-    if isinstance(value, str):
-        return storable_text(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if -(10**_MAX_DIGITS) < value < 10**_MAX_DIGITS else "number too long"
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, bool) else storable_text(str(value))
-
-
-def storable_text(text: str) -> str:
-    """The text with U+FFFD in place of NUL and of lone surrogates."""
-    if text.isascii():
-        return text.replace("\x00", "\ufffd")
-    return text.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def as_object(value: Json) -> dict[str, Json]:
-    """The value if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def as_list(value: Json) -> list[Json]:
-    """The items; a lone object counts as a list of one, nothing as none."""
-    if isinstance(value, list):
-        return value
-    return [] if value is None else [value]
-
-
-def as_text(value: Json) -> str | None:
-    """A text with something in it."""
-    return value if isinstance(value, str) and value.strip() else None
-
-
-def as_id(value: Json, longest: int = MAX_ID) -> str | None:
-    """An id as text: strings on the wire today, numbers in older payloads."""
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        return None
-    text = str(value).strip()
-    return text if 0 < len(text) <= longest else None
 
 
 def as_mid(value: Json) -> str | None:
     """A message id. They are opaque: never parsed."""
     return as_id(value, MAX_MID)
-
-
-def as_milliseconds(value: Json) -> int | None:
-    """A time in milliseconds since 1970; seconds and digits in text occur too."""
-    if isinstance(value, str) and value.strip().isdecimal() and len(value) <= _MAX_DIGITS:
-        value = int(value)
-    if isinstance(value, float) and math.isfinite(value):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    if value < _SECONDS_BELOW:
-        value *= 1000
-    return value if 0 < value <= _LAST_MILLISECOND else None
-
-
-def as_moment(value: Json) -> datetime | None:
-    """The same as an aware UTC time."""
-    milliseconds = as_milliseconds(value)
-    if milliseconds is None:
-        return None
-    seconds, rest = divmod(milliseconds, 1000)
-    return datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=rest * 1000)
 
 
 def as_emoji(value: Json) -> str | None:
@@ -136,8 +27,3 @@ def as_emoji(value: Json) -> str | None:
 def _sign(match: re.Match[str]) -> str:
     code = int(match[1], 16)
     return chr(code) if code <= _LAST_CODE_POINT else match[0]
-
-
-def digest(value: Json) -> str:
-    """A short name for a JSON value: the same for the same content, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]

@@ -9,8 +9,8 @@ from datetime import datetime
 from connectors.meta.item import Ours
 from connectors.meta.parse import parse
 from connectors.meta.signature import is_signed, same_word
-from connectors.meta.values import decode
 from connectors.platform import Answer, Request
+from connectors.values import decode
 
 PATH = "/api/webhooks/meta"
 METHODS = ("GET", "POST")

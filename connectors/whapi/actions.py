@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from connectors.message import AnyEvent, Edit, Fact, Json, Unsend
+from connectors.values import as_id, as_list, as_object, as_text, digest
 from connectors.whapi.content import read_content
 from connectors.whapi.identity import Chat, read_chat
 from connectors.whapi.item import Call
-from connectors.whapi.values import as_id, as_list, as_object, as_text, digest
 
 EDITS = frozenset({"edit", "edited"})
 # Worth keeping, with nothing to do.

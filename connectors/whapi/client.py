@@ -12,9 +12,9 @@ import httpx
 
 from connectors.message import Json, NeedsOperator, OutcomeUnknown, Outgoing, Retry, SendError, Unreachable
 from connectors.platform import Profile
+from connectors.values import as_id, as_list, as_object, as_text
 from connectors.whapi.errors import body_of, error_of, transport_error
 from connectors.whapi.render import LONGEST_TYPING, render
-from connectors.whapi.values import as_id, as_list, as_object, as_text
 
 CONNECT_SECONDS = 3.0
 # Where Whapi names no time to wait: doubling from the first to the longest.

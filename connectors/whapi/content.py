@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from connectors.message import Attachment, Json, Kind
-from connectors.whapi.values import as_list, as_object, as_text
+from connectors.values import as_list, as_object, as_text
 
 # Whapi puts one of these before the id of a tapped button or row; any other prefix is part of an id.
 REPLY_PREFIXES = ("ButtonsV3:", "ListV3:")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 
 from connectors.message import BadPayload, Json, NeedsOperator, OutcomeUnknown, Retry, SendError, Unreachable
-from connectors.whapi.values import as_object, as_text, decode, storable
+from connectors.values import as_object, as_text, decode, storable
 
 LONGEST_REST = 3600.0
 

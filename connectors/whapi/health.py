@@ -7,11 +7,11 @@ from typing import Literal
 
 from connectors.message import SendError
 from connectors.platform import Finding
+from connectors.values import as_id, as_list, as_object, as_text
 from connectors.whapi.client import WhapiClient
 from connectors.whapi.item import Ours
 from connectors.whapi.setup import EVENTS, events_of, header_of
 from connectors.whapi.state import state_of
-from connectors.whapi.values import as_id, as_list, as_object, as_text
 from connectors.whapi.webhook import PATH, is_known
 
 _SET_UP = "corre `omnicrm whapi setup --url https://tu-dominio --apply`"

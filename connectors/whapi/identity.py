@@ -9,7 +9,7 @@ from typing import Literal
 import phonenumbers
 
 from connectors.message import Json
-from connectors.whapi.values import as_id
+from connectors.values import as_id
 
 # What stands before the @ may name one of the person's devices behind a colon.
 _PERSON = re.compile(r"([0-9]{5,32})(?::[0-9]+)?(?:@(?:s\.whatsapp\.net|c\.us))?")

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from connectors.message import Address, Fact, Json, Unsupported
+from connectors.values import as_moment, as_object, digest, make_key
 from connectors.whapi.identity import Chat, read_chat
-from connectors.whapi.values import as_moment, as_object, digest, make_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from connectors.message import AnyEvent, Contact, Echo, Inbound, Json
+from connectors.values import as_id, as_list, as_object, as_text, digest
 from connectors.whapi.actions import read_action, read_tally
 from connectors.whapi.content import PROTOCOL, Content, message_type, read_content
 from connectors.whapi.identity import Chat, read_chat
 from connectors.whapi.item import Call
-from connectors.whapi.values import as_id, as_list, as_object, as_text, digest
 
 LONGEST_NAME = 200
 # Who wrote what our number said. "mobile" and "web" are a person with the phone or WhatsApp Web. "api" is whoever holds our

@@ -8,12 +8,12 @@ from functools import partial
 from typing import TypeAlias
 
 from connectors.message import AccountState, AnyEvent, Json, Receipt, Unsupported
+from connectors.values import as_id, as_list, as_object, as_text, digest, make_key, storable
 from connectors.whapi.actions import read_removal, read_update
 from connectors.whapi.identity import read_chat
 from connectors.whapi.item import Call, Ours
 from connectors.whapi.messages import read_message
 from connectors.whapi.state import UNLINKED, State, state_of
-from connectors.whapi.values import as_id, as_list, as_object, as_text, digest, make_key, storable
 
 _Reader: TypeAlias = Callable[[Call, Json], Iterator[AnyEvent]]
 

@@ -13,11 +13,11 @@ import httpx
 
 from connectors.message import Address, ChannelCode, Outgoing, SendError
 from connectors.platform import Answer, Desk, Finding, Profile, Request
+from connectors.values import as_id
 from connectors.whapi import capabilities, health, webhook
 from connectors.whapi.client import WhapiClient
 from connectors.whapi.identity import user_of
 from connectors.whapi.item import Ours
-from connectors.whapi.values import as_id
 from connectors.whapi.watch import Watch
 from omnicrm.setting import require
 from omnicrm.settings import Settings

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from connectors.message import Json
+from connectors.values import as_list, as_object, as_text
 from connectors.whapi.client import WhapiClient
-from connectors.whapi.values import as_list, as_object, as_text
 from connectors.whapi.webhook import HEADER, PATH
 from omnicrm.setting import SettingsError, require
 from omnicrm.settings import Settings

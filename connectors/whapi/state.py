@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connectors.message import Json
-from connectors.whapi.values import as_object, as_text
+from connectors.values import as_object, as_text
 
 WORKING = "AUTH"
 UNLINKED = "El número de WhatsApp no está vinculado: abre el canal en el panel de Whapi y escanea el código QR con el teléfono"

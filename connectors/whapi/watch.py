@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from connectors.message import AccountState, NeedsOperator, SendError
 from connectors.platform import Desk
+from connectors.values import make_key
 from connectors.whapi.client import WhapiClient
 from connectors.whapi.state import State, state_of
-from connectors.whapi.values import make_key
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connectors.platform import Answer, Request
+from connectors.values import decode
 from connectors.whapi.item import Ours
 from connectors.whapi.parse import parse
-from connectors.whapi.values import decode
 
 PATH = "/api/webhooks/whapi"
 METHODS: tuple[str, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")

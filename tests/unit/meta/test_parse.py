@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from connectors.message import AnyEvent, Control, Echo, Edit, Inbound, Unsupported, event_to_json
 from connectors.meta.events import READERS
-from connectors.meta.item import MAX_KEY, Ours
+from connectors.meta.item import Ours
 from connectors.meta.parse import MESSAGING_FIELDS, parse
-from connectors.meta.values import MAX_DEPTH, as_emoji, as_milliseconds, decode, storable
+from connectors.meta.values import as_emoji
+from connectors.values import MAX_DEPTH, MAX_KEY, as_milliseconds, decode, storable
 
 PAGE, IG, CUSTOMER = "104098558513421", "17841470026191358", "5360758100663278"
 OURS = Ours(instagram=IG, page=PAGE, app="123456789")
@@ -222,7 +223,7 @@ def test_a_channel_that_is_not_set_up_is_an_unknown_account() -> None:
         (1760000000123, 1760000000123),
         (1760000000, 1760000000000),
         ("1527459824", 1527459824000),
-        (1760000000.5, 1760000000000),
+        (1760000000.5, 1760000000500),
         (0, None), (-5, None), (True, None), ("soon", None), (10**30, None), (None, None), ("9" * 70, None),
         (float("nan"), None),
     ],

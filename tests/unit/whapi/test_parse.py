@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.message import AccountState, AnyEvent, Echo, Fact, Inbound, Receipt, Unsupported, event_to_json
+from connectors.values import MAX_DEPTH, MAX_KEY, as_moment, decode
 from connectors.whapi import content
 from connectors.whapi.item import Ours
 from connectors.whapi.parse import READERS, parse
-from connectors.whapi.values import MAX_DEPTH, MAX_KEY, as_moment, decode
 
 CHANNEL, CUSTOMER = "MANTIS-M72HC", "5215512345678"
 OURS = Ours(channel=CHANNEL, number="+525599990000")

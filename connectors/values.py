@@ -11,12 +11,11 @@ from connectors.message import Json
 
 # Deeper than any real webhook by far, and shallow enough for every JSON writer and for PostgreSQL.
 MAX_DEPTH = 64
-# The widest id that the database keeps; Whapi's have some 40 characters.
+# The widest id that the database keeps; platforms' have 15 to 40 characters.
 MAX_ID = 255
 # Keys stand in an index; a longer one is replaced by its digest.
 MAX_KEY = 300
 _MAX_DIGITS = 64
-# Whapi tells seconds; more than this are milliseconds.
 _SECONDS_BELOW = 10**11
 _LAST_MILLISECOND = 253_402_300_799_999
 
@@ -29,7 +28,7 @@ def decode(body: bytes) -> Json:
     try:
         return json.loads(body, parse_int=_integer, parse_float=_decimal, parse_constant=_refuse)
     except RecursionError:
-        return {"unreadable": "nested too deeply", "start": body[:200].decode("utf-8", "replace")}
+        return {"object": "unreadable", "reason": "nested too deeply", "start": body[:200].decode("utf-8", "replace")}
 
 
 def _integer(digits: str) -> int | str:
@@ -53,6 +52,10 @@ def storable(value: Json, depth: int = 0) -> Json:
         return {storable_text(str(key)): storable(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [storable(item, depth + 1) for item in value]
+    return _storable_scalar(value)
+
+
+def _storable_scalar(value: Json) -> Json:
     if isinstance(value, str):
         return storable_text(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -75,7 +78,7 @@ def as_object(value: Json) -> dict[str, Json]:
 
 
 def as_list(value: Json) -> list[Json]:
-    """The items; a lone value counts as a list of one, nothing as none."""
+    """The items; a lone object counts as a list of one, nothing as none."""
     if isinstance(value, list):
         return value
     return [] if value is None else [value]
@@ -86,22 +89,30 @@ def as_text(value: Json) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-def as_id(value: Json) -> str | None:
-    """An id as text."""
+def as_id(value: Json, longest: int = MAX_ID) -> str | None:
+    """An id as text: strings on the wire today, numbers in older payloads."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     text = str(value).strip()
-    return text if 0 < len(text) <= MAX_ID else None
+    return text if 0 < len(text) <= longest else None
+
+
+def as_milliseconds(value: Json) -> int | None:
+    """A time in milliseconds since 1970; seconds and digits in text occur too."""
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) <= _MAX_DIGITS:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    milliseconds = int(value * 1000 if value < _SECONDS_BELOW else value)
+    return milliseconds if 0 < milliseconds <= _LAST_MILLISECOND else None
 
 
 def as_moment(value: Json) -> datetime | None:
-    """A time as aware UTC. Whapi writes seconds, as a number in messages and as text in statuses."""
-    if isinstance(value, str) and value.strip().isdecimal() and len(value) <= _MAX_DIGITS:
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    milliseconds = int(value * 1000 if value < _SECONDS_BELOW else value)
-    if not 0 < milliseconds <= _LAST_MILLISECOND:
+    """The same as an aware UTC time."""
+    milliseconds = as_milliseconds(value)
+    if milliseconds is None:
         return None
     seconds, rest = divmod(milliseconds, 1000)
     return datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=rest * 1000)
