@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from connectors.email.platform import Email
-from connectors.message import Echo, Inbound, Outgoing, Unsupported
+from connectors.message import Address, Echo, Inbound, NotOurThread, Outgoing, Unsupported
 from connectors.platform import Listener
 from omnicrm.settings import Settings, SettingsError
 from tests.mail.conftest import MailboxServer
@@ -35,6 +35,14 @@ def from_ana(mailbox: MailboxServer, number: int, text: str, *headers: str, to: 
     lines = [
         "From: =?utf-8?q?Ana_P=C3=A9rez?= <ana@example.com>", f"To: {to or mailbox.user}", "Subject: Pedido",
         f"Message-ID: <ana-{number}@mail.example.com>", *headers, "Content-Type: text/plain; charset=utf-8", "", text, "",
+    ]  # fmt: skip
+    return "\r\n".join(lines).encode()
+
+
+def from_a_person(mailbox: MailboxServer, to: str, answers: str) -> bytes:
+    lines = [
+        f"From: {mailbox.user}", f"To: {to}", f"Message-ID: <a-{to}>", f"In-Reply-To: {answers}", "Subject: Re: Pedido", "",
+        "Van en camino", "",
     ]  # fmt: skip
     return "\r\n".join(lines).encode()
 
@@ -104,17 +112,56 @@ async def test_a_conversation_goes_round(mailbox_server: MailboxServer) -> None:
             assert again.address == asked.address
 
             # A person answers from the mailbox.
-            lines = [
-                f"From: {mailbox_server.user}", "To: ana@example.com", "Message-ID: <persona@acme.test>",
-                "In-Reply-To: <ana-2@mail.example.com>", "Subject: Re: Pedido", "", "Van en camino", "",
-            ]  # fmt: skip
-            mailbox_server.append(mailbox_server.sent, "\r\n".join(lines).encode())
+            person = from_a_person(mailbox_server, "ana@example.com", "<ana-2@mail.example.com>")
+            mailbox_server.append(mailbox_server.sent, person)
             made._look()
             echo = await event(shelf, 3)
             assert isinstance(echo, Echo)
             assert echo.text == "Van en camino"
             assert echo.reference is None
     assert not [one for one in shelf.events if isinstance(one, Unsupported)]
+
+
+async def test_what_a_person_has_just_answered_is_not_answered_again(mailbox_server: MailboxServer) -> None:
+    shelf = Shelf()
+    ana = Address(channel="EMAIL", account=mailbox_server.user, user="ana@example.com")
+    beto = Address(channel="EMAIL", account=mailbox_server.user, user="beto@example.com")
+    async with smtp_server(user=mailbox_server.user) as smtp, httpx.AsyncClient() as http:
+        made = Email(settings(mailbox_server, smtp), http)
+        async with running(made, shelf):
+
+            async def looked() -> bool:
+                return len(shelf.memory) == 2
+
+            await eventually(looked)
+            # Nobody has told the bot: the server only tells of the inbox.
+            mailbox_server.append(mailbox_server.sent, from_a_person(mailbox_server, "ana@example.com", "<ana-1@x>"))
+            with pytest.raises(NotOurThread):
+                await made.send(ana, Outgoing(text="Sí tenemos"), "omnicrm:1")
+            assert isinstance(await event(shelf, 0), Echo)
+            await made.send(beto, Outgoing(text="Sí tenemos"), "omnicrm:2")
+            # Who is to be silent is remembered by the database, not here.
+            await made.send(ana, Outgoing(text="Sí tenemos"), "omnicrm:3")
+    assert [taken.rcpt_to for taken in smtp.mails] == [["beto@example.com"], ["ana@example.com"]]
+
+
+async def test_an_answer_leaves_without_a_look_where_nobody_can_look(mailbox_server: MailboxServer) -> None:
+    ana = Address(channel="EMAIL", account=mailbox_server.user, user="ana@example.com")
+    async with smtp_server(user=mailbox_server.user) as smtp, httpx.AsyncClient() as http:
+        made = Email(settings(mailbox_server, smtp), http)
+        # Another process has the mailbox.
+        await asyncio.wait_for(made.send(ana, Outgoing(text="Hola"), "omnicrm:1"), 3)
+        shelf = Shelf()
+        without_folder = Email(settings(mailbox_server, smtp, email_sent_folder="No existe"), http)
+        async with running(without_folder, shelf):
+
+            async def looked() -> bool:
+                return len(shelf.memory) == 1
+
+            await eventually(looked)
+            await asyncio.wait_for(without_folder.send(ana, Outgoing(text="Hola"), "omnicrm:2"), 3)
+        await made._smtp.close()
+    assert len(smtp.mails) == 2
 
 
 async def levels(mailbox: MailboxServer, smtp: SmtpServer, **changes: Any) -> dict[str, list[str]]:
