@@ -98,6 +98,11 @@ def test_what_people_say_stays(text: str) -> None:
     assert not stripped.nothing_new
 
 
+def test_an_address_below_a_list_does_not_make_it_a_block_of_headers() -> None:
+    text = "Cotízame:\nDe: Guadalajara\nPara: Monterrey\nFecha: 3 de mayo\nMi correo es ana@example.com"
+    assert strip(f"{text}\n\n{GMAIL}\n\n> Hola").text == text
+
+
 def test_answers_between_quotes_and_below_them_stay() -> None:
     text = f"Abajo va:\n\n{GMAIL}\n> ¿Talla?\nM\n\n> ¿Color?\n>\n> gracias\n\nRojo\n\n-- \nAna\n"
     assert strip(text).text == "Abajo va:\n\nM\n\nRojo"
