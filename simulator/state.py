@@ -238,7 +238,7 @@ class World:
 
 
 _SMTP = ("connections", "logins", "mails", "duplicates")
-_IMAP = ("connections", "logins", "commands", "peak")
+_IMAP = ("connections", "ended", "logins", "commands", "peak")
 
 
 def checked_user(channel: Channel, user: str) -> str:

@@ -41,6 +41,7 @@ class ImapServer:
         except asyncio.CancelledError:
             pass  # the server stops: asyncio's streams would report the cancellation as an error
         finally:
+            counts["imap", "ended"] += 1
             session.close()
             self.connections.discard(writer)
             if task is not None:

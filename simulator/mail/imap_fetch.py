@@ -113,6 +113,18 @@ def _headers(head: bytes) -> list[bytes]:
     return found
 
 
+def moment_of(text: str) -> float:
+    """The inverse of ``internal_date``, in any time zone. Raises ``BadCommand``."""
+    day, _, rest = text.strip().partition("-")
+    month, _, rest = rest.partition("-")
+    if month.title() not in _MONTHS:
+        raise BadCommand(f"{text!r} is no date")
+    try:
+        return datetime.strptime(f"{day} {_MONTHS.index(month.title()) + 1} {rest}", "%d %m %Y %H:%M:%S %z").timestamp()
+    except ValueError as error:
+        raise BadCommand(f"{text!r} is no date") from error
+
+
 def internal_date(moment: float) -> str:
     """``22-Nov-2026 15:15:03 +0000``."""
     when = datetime.fromtimestamp(moment, timezone.utc)

@@ -271,7 +271,8 @@ class Session:
         raw = command.arguments[-1]
         if not isinstance(raw, bytes):
             raise BadCommand("APPEND needs a literal")
-        message = folder.add(raw, self.world.clock.now(), flags)
+        date = [text_of(part) for part in command.arguments[1:-1] if not isinstance(part, list)]
+        message = folder.add(raw, imap_fetch.moment_of(date[0]) if date else self.world.clock.now(), flags)
         return f"[APPENDUID {folder.uidvalidity} {message.uid}] APPEND completed"
 
     # --- the open folder -------------------------------------------------------------------------------------------------

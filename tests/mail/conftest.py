@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import imaplib
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
+import httpx
 import pytest
 
-from connectors.email.settings import Server
+from connectors.email.settings import Server, server
+from connectors.message import Json
+from simulator.bot import ForBot
 from tests.support.dovecot import MISSING, SENT, Dovecot, find_dovecot
-from tests.support.mail_servers import Certificate
+from tests.support.mail_servers import PASSWORD, Certificate
+from tests.support.stack import simulated
 
 _USERS = itertools.count(1)
 
@@ -91,6 +98,65 @@ class DovecotMailbox:
         self._server.spoil(self.user, folder, position)
 
 
+class SimulatorMailbox:
+    """The mailbox of a simulator, as new: the same promises where no other server can be had."""
+
+    can = frozenset({"renumber"})
+    sent = "Sent"
+
+    def __init__(self, platforms: ForBot) -> None:
+        self._http = httpx.Client(base_url=platforms.address, trust_env=False, timeout=30)
+        self._ask("POST", "/sim/reset")
+        config = platforms.config
+        self.host, self.port, self.user, self.password = "127.0.0.1", config.imap_port, config.mail_login, config.mail_password
+        self.address = server(f"imap://{self.host}:{self.port}")
+        self._logins = 0
+
+    def append(self, folder: str, raw: bytes, received_at: datetime | None = None) -> None:
+        """See ``MailboxServer``."""
+        with imaplib.IMAP4(self.host, self.port) as other_program:
+            other_program.login(self.user, self.password)
+            self._logins += 1
+            moment = imaplib.Time2Internaldate(received_at) if received_at else ""
+            answer, told = other_program.append(folder, "", moment, raw)
+            assert answer == "OK", told
+
+    def flags(self, folder: str) -> list[str]:
+        """See ``MailboxServer``."""
+        return [" ".join(message["flags"]) for message in self._ask("GET", f"/sim/mailbox/{folder}")["messages"]]
+
+    def sessions(self) -> tuple[int, int]:
+        """See ``MailboxServer``."""
+        counted = self._ask("GET", "/sim/stats")["imap"]
+        return counted["logins"] - self._logins, counted["ended"] - self._logins
+
+    def renumber(self, folder: str) -> None:
+        """See ``MailboxServer``."""
+        self._ask("POST", "/sim/mail/uidvalidity", {"folder": folder})
+
+    def _ask(self, method: str, path: str, body: Json = None) -> Json:
+        answer = self._http.request(method, path, json=body)
+        answer.raise_for_status()
+        return answer.json()
+
+    def close(self) -> None:
+        """Leave the simulator."""
+        self._http.close()
+
+
+def _simulator() -> Iterator[Callable[[], MailboxServer]]:
+    with ExitStack() as opened:
+        folder = opened.enter_context(TemporaryDirectory(prefix="mailbox-"))
+        platforms = opened.enter_context(simulated(Path(folder), mail_password=PASSWORD))
+
+        def make() -> MailboxServer:
+            mailbox = SimulatorMailbox(platforms)
+            opened.callback(mailbox.close)
+            return mailbox
+
+        yield make
+
+
 def _dovecot() -> Iterator[Callable[[], MailboxServer]]:
     root: Path | None = find_dovecot()
     if root is None:
@@ -103,7 +169,9 @@ def _dovecot() -> Iterator[Callable[[], MailboxServer]]:
 
 
 # Each starts its server, gives a function that makes mailboxes on it, and ends it.
-KINDS: dict[str, Callable[[], Iterator[Callable[[], MailboxServer]]]] = {"dovecot": _dovecot}
+KINDS: dict[str, Callable[[], Iterator[Callable[[], MailboxServer]]]] = {
+    "dovecot": _dovecot, "simulator": _simulator,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session", params=sorted(KINDS))
@@ -126,7 +194,10 @@ def needs(server: MailboxServer, *abilities: str) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say at the very end that a part of the promise was not tested."""
+    """Say at the very end which servers the mailbox was tested on, and which not."""
+    if not any("tests/mail" in report.nodeid for report in terminalreporter.stats.get("passed", [])):
+        return
+    terminalreporter.line(f"mailbox tested on: {', '.join(kind for kind in KINDS if kind != 'dovecot' or find_dovecot())}")
     if find_dovecot() is None:
         terminalreporter.section("NOT TESTED: a real IMAP server", sep="!", red=True, bold=True)
         terminalreporter.line(MISSING, red=True)

@@ -323,7 +323,8 @@ async def test_a_mail_that_the_parser_fails_on_is_laid_aside(mailbox_server: Mai
         await eventually(both)
     aside, good = shelf.events
     assert isinstance(aside, Unsupported)
-    assert aside.raw == {"folder": "INBOX", "uidvalidity": aside.raw["uidvalidity"], "uid": 1, "size": aside.raw["size"]}
+    assert aside.raw["folder"] == "INBOX"
+    assert aside.raw.keys() == {"folder", "uidvalidity", "uid", "size"}
     assert aside.key.startswith(f"email:{mailbox_server.user}:aside:INBOX:")
     assert good.key == "inbox:buena"
 

@@ -452,6 +452,16 @@ async def test_another_uidvalidity_gives_new_uids_and_ends_connections(simulator
     assert after["uidnext"] == 2
 
 
+async def test_an_appended_mail_keeps_the_date_that_it_is_given(simulator: Simulator) -> None:
+    came = datetime.datetime(2026, 3, 1, 6, 30, 15, tzinfo=datetime.timezone(datetime.timedelta(hours=-6)))
+
+    def told(box: BaseMailBox) -> str:
+        box.append(b"Subject: x\r\n\r\n", "INBOX", came)
+        return str(box.client.uid("FETCH", "1:*", "(INTERNALDATE)")[1][0])
+
+    assert " 1-Mar-2026 12:30:15 +0000" in await with_mailbox(simulator, told)
+
+
 @pytest.mark.parametrize("where", ["imap_login", "imap_select", "imap_search", "imap_fetch", "imap_store", "imap_append"])
 async def test_every_command_can_be_refused_once(simulator: Simulator, sim: SimulatorClient, where: str):
     await sim.say("email", ANA, "hola")

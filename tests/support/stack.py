@@ -47,10 +47,11 @@ def user_on(channel: str, number: int) -> str:
     return f"cliente{number}@correo.example" if channel == "email" else str(number)
 
 
-def for_bot() -> ForBot:
+def for_bot(**changes: str) -> ForBot:
     """A simulator and a bot that are yet to be started, on ports that are free now."""
     port, smtp_port, imap_port, bot_port = free_ports(4)
-    return ForBot(config=Config(webhook="", port=port, smtp_port=smtp_port, imap_port=imap_port), bot_port=bot_port)
+    config = Config(webhook="", port=port, smtp_port=smtp_port, imap_port=imap_port, **changes)
+    return ForBot(config=config, bot_port=bot_port)
 
 
 def bot_environment(database_url: str, simulator: ForBot, **more: str) -> dict[str, str]:
@@ -150,9 +151,9 @@ class StandinBot:
 
 
 @contextmanager
-def simulated(logs: Path) -> Iterator[ForBot]:
-    """A simulator whose webhooks go to a bot that is yet to be started."""
-    made = for_bot()
+def simulated(logs: Path, **changes: str) -> Iterator[ForBot]:
+    """A simulator whose webhooks go to a bot that is yet to be started; ``changes`` to its accounts."""
+    made = for_bot(**changes)
     with Processes(logs) as processes:
         child = processes.start("simulator", made.command(), {**os.environ, **made.environment()}, PROJECT)
         asyncio.run(until(functools.partial(answers, made.address + "/sim/settings"), child, START_SECONDS))
