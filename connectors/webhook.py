@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from crm.port import CrmError
 
 logger = logging.getLogger(__name__)
 
+LARGE = 256 * 1024
+
 Receive = Callable[[Sequence[AnyEvent]], Awaitable[Any]]
 
 
@@ -28,10 +31,12 @@ async def take_webhook(platform: Platform, receive: Receive, request: SanicReque
     body = await _read(request, platform.max_body)
     if body is None:
         return response.text("too large", status=413)
-    answer = platform.webhook(Request(
+    call = Request(
         method=request.method, path=request.path, query={name: values[0] for name, values in request.args.items()},
         headers={name.lower(): value for name, value in request.headers.items()}, body=body,
-    ))  # fmt: skip
+    )  # fmt: skip
+    # A mail of 25 MB takes half a second to read: the loop, and every customer on it, would wait.
+    answer = platform.webhook(call) if len(body) < LARGE else await asyncio.to_thread(platform.webhook, call)
     if answer.status == 200 and answer.events:
         try:
             await receive(answer.events)
