@@ -195,7 +195,9 @@ def check_channels(project: Path, settings: Settings, http: httpx.AsyncClient) -
         try:
             module, _, class_name = name.rpartition(".")
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Rasa's old dependencies complain of each other
+                # Rasa's old dependencies complain of each other, and some of them undo a filter.
+                warnings.simplefilter("ignore")
+                warnings.showwarning = lambda *_, **__: None
                 channel = getattr(importlib.import_module(module), class_name)
             platforms.append(build(channel.platform_name, settings, http))
         except SettingsError as error:

@@ -11,7 +11,6 @@ from functools import partial
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import UserMessage
-from rasa.core.policies.rule_policy import RulePolicy
 from rasa.exceptions import ActionLimitReached
 from rasa.shared.core.trackers import DialogueStateTracker
 
@@ -20,7 +19,6 @@ from turns.action_server import ActionServer, TurnCalls, check_answers_once_buil
 from turns.graph_runner import InlineGraphRunner
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.replies import ReplyCollector
-from turns.rules import quicken
 from turns.tracker import dump
 from turns.tracker_store import dialogue_state
 
@@ -43,6 +41,11 @@ class RasaDialogue:
         self._action_timeout = action_timeout
         self._lock = asyncio.Lock()
         self._processor = agent.processor
+        # Half of Rasa stands behind it: only where a model is loaded, and it with that.
+        from rasa.core.policies.rule_policy import RulePolicy
+
+        from turns.rules import quicken
+
         runner = InlineGraphRunner.from_runner(self._processor.graph_runner)
         for policy in runner.components(RulePolicy):
             quicken(policy)

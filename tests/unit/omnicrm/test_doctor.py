@@ -23,6 +23,18 @@ META = {
     "META_VERIFY_TOKEN": "v",
 }
 
+ALL = {
+    **META,
+    "WHAPI_TOKEN": "t",
+    "WHAPI_CHANNEL_ID": "MANTIS-M72HC",
+    "WHAPI_WEBHOOK_SECRET": "a-long-random-secret",
+    "EMAIL_ADDRESS": "hola@eum.mx",
+    "EMAIL_REPLY_SECRET": "a-long-random-text",
+    "EMAIL_SMTP_URL": "smtps://smtp.eum.mx",
+    "EMAIL_IMAP_URL": "imaps://imap.eum.mx",
+    "EMAIL_PASSWORD": "x",
+}
+
 
 class Database:
     """A database that answers what it is told to, or fails with it."""
@@ -97,9 +109,17 @@ def test_a_missing_and_an_old_model_are_told_apart(project: Path) -> None:
 
 async def test_the_channels_of_credentials_are_built_and_name_their_webhook(project: Path) -> None:
     async with httpx.AsyncClient() as http:
+        found, platforms = doctor.check_channels(project, Settings.load(ALL, dotenv=None), http)
+    assert [f.level for f in found] == ["ok"] * 4
+    assert [platform.name for platform in platforms] == ["instagram", "messenger", "whatsapp", "email"]
+
+
+async def test_one_channel_without_settings_does_not_hide_the_others(project: Path) -> None:
+    async with httpx.AsyncClient() as http:
         found, platforms = doctor.check_channels(project, Settings.load(META, dotenv=None), http)
-    assert [f.level for f in found] == ["ok", "ok"]
     assert [platform.name for platform in platforms] == ["instagram", "messenger"]
+    missing = "\n".join(f.text for f in found if f.level == "error")
+    assert all(name in missing for name in ("WHAPI_TOKEN", "EMAIL_ADDRESS", "EMAIL_IMAP_URL"))
 
 
 async def test_a_channel_without_its_settings_names_each_one(project: Path) -> None:
