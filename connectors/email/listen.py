@@ -8,6 +8,7 @@ import random
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from connectors.email.envelope import Ours
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 15.0
 LEASE_SECONDS = 30.0
 TIMEOUT_SECONDS = 30.0
+LET_GO_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 60.0
 # So long an answer waits for a look at what a person has sent meanwhile.
 LOOK_SECONDS = 5.0
@@ -115,8 +117,11 @@ class MailListener:
         """Fetch as long as it goes well; return the seconds to wait before the next time."""
         try:
             if await self._lease(desk):
-                await self._hold(desk)
-            return self._lease_seconds * (0.5 + self._random() / 2)
+                try:
+                    await self._hold(desk)
+                finally:
+                    await self._let_go(desk)
+            return self._lease_seconds / 3 * (0.5 + self._random() / 2)
         except Exception as error:
             # A boundary of the process: whatever happens to the mailbox or the database, we come back.
             self._failures += 1
@@ -127,7 +132,16 @@ class MailListener:
             return pause(self._failures, error, self._random())
 
     async def _lease(self, desk: Desk) -> bool:
-        return await desk.lease(f"mail:{self._ours.address}", self._lease_seconds)
+        return await desk.lease(self._lease_name, self._lease_seconds)
+
+    async def _let_go(self, desk: Desk) -> None:
+        """Give the mailbox back at once: a bot that is restarted would wait for the end of its own lease."""
+        with suppress(Exception):  # it ends by itself
+            await asyncio.wait_for(desk.lease(self._lease_name, 0.0), LET_GO_SECONDS)
+
+    @property
+    def _lease_name(self) -> str:
+        return f"mail:{self._ours.address}"
 
     async def _hold(self, desk: Desk) -> None:
         """Work as long as the mailbox is ours alone."""

@@ -287,6 +287,15 @@ async def test_of_two_listeners_one_works_and_the_other_takes_over(mailbox_serve
         assert second.received[-1].key == "inbox:después"
 
 
+async def test_a_bot_that_is_restarted_has_the_mailbox_at_once(mailbox_server: MailboxServer) -> None:
+    shelf = Shelf()
+    async with listening(listener(mailbox_server, lease_seconds=600.0), shelf.desk("antes")):
+        await ready(shelf, mailbox_server)
+    async with listening(listener(mailbox_server, lease_seconds=600.0), shelf.desk("después")):
+        mailbox_server.append("INBOX", mail("una"))
+        await came(shelf, "inbox:una")
+
+
 async def test_who_loses_the_lease_closes_at_once(mailbox_server: MailboxServer) -> None:
     shelf = Shelf()
     desk = shelf.desk()
