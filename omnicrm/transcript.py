@@ -29,12 +29,13 @@ def lines(message: PhoneMessage) -> list[str]:
     for attachment in message.attachments:
         kind = str(attachment.get("type", "archivo"))
         if kind != "template" or not message.cards:
-            body.append(f"[dim]({MEDIA.get(kind, escape(kind))})[/dim]")
+            body.append(f"[dim]({MEDIA.get(kind.partition('/')[0], escape(kind))})[/dim]")
     body += [
         f"[bold]▪ {escape(str(card.get('title', '')))}[/bold] [dim]{escape(str(card.get('subtitle') or ''))}[/dim]"
         for card in message.cards
     ]
-    if message.buttons:
+    # A mail has its choices in its words.
+    if message.buttons and message.subject is None:
         body.append("  ".join(f"[cyan]\\[{number} {escape(title)}][/cyan]" for number, title in enumerate(message.buttons, 1)))
     first, *rest = body or ["[dim](mensaje vacío)[/dim]"]
     return [f"{who} {first}", *(f"        {line}" for line in rest)]
