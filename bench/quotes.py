@@ -1,8 +1,8 @@
 """How much of the corpus of replies each library strips to exactly what the person wrote, beside our own stripper.
 
-    uv venv /tmp/quotes --python .venv/bin/python
-    uv pip install --python /tmp/quotes/bin/python selectolax quotequail mail-parser-reply email-reply-parser
-    PYTHONPATH=. /tmp/quotes/bin/python bench/quotes.py
+    uv venv .data/quotes --python .venv/bin/python
+    uv pip install --python .data/quotes/bin/python selectolax quotequail mail-parser-reply email-reply-parser
+    PYTHONPATH=. .data/quotes/bin/python bench/quotes.py
 
 The libraries get the decoded plain text, and of mails that are HTML alone the text that we make of it, uncut; quotequail also
 cuts HTML itself. Blank lines and blanks at line ends do not count.

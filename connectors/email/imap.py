@@ -107,6 +107,7 @@ class _Client(BaseMailBox):
             # Needed to check the certificate's name.
             client.host = host
         except BaseException:
+            # A cancellation, too: no connection may be left behind.
             connected.close()
             raise
         if context is not None and self._server.tls == "starttls":
@@ -115,6 +116,7 @@ class _Client(BaseMailBox):
                 client.starttls(context)
                 self._opened(client.sock)
             except BaseException:
+                # A cancellation, too: no connection may be left behind.
                 client.shutdown()
                 raise
         return client

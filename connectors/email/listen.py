@@ -221,6 +221,7 @@ class MailListener:
         try:
             await line.do(line.mailbox.open, self._login.user, self._login.password, token)
         except BaseException:
+            # A cancellation, too: no connection may be left behind.
             line.close()
             raise
         return line

@@ -247,6 +247,7 @@ class SmtpClient:
                 await _asked("hello", client.ehlo())
             await self._login(client, token)
         except BaseException:
+            # A cancellation, too: no connection may be left behind.
             client.close()
             raise
         self._client = client

@@ -63,6 +63,7 @@ def _guarded(raw: Json, read: Callable[[], Iterator[AnyEvent]], ours: Ours, now:
     try:
         return list(read())
     except Exception as error:
+        # An item that nobody foresaw must not harm its siblings.
         key = make_key("whapi", ours.channel, "unsupported", digest(raw))
         reason = f"unreadable: {type(error).__name__}"
         return [Unsupported(key=key, address=None, timestamp=now, raw=raw, reason=reason)]
