@@ -1,0 +1,1 @@
+"""Telling the staff and other software what happened: notifications, and the signed outgoing webhook."""
