@@ -20,10 +20,11 @@ def test_every_function_has_an_empty_search_path(database: Database) -> None:
     assert rows == []
 
 
-def test_no_function_borrows_its_owners_rights(database: Database) -> None:
+def test_only_triggers_borrow_their_owners_rights(database: Database) -> None:
+    # Nobody calls a trigger: it acts on what its caller may write already, and reaches tables that the caller may not see.
     rows = database.run(
         f"""select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-        where {OURS} and p.prosecdef"""
+        where {OURS} and p.prosecdef and not (n.nspname = 'omnicrm' and p.prorettype = 'trigger'::regtype)"""
     )
     assert rows == []
 
