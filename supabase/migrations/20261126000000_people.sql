@@ -256,7 +256,8 @@ begin
     end if;
     if holder <> v_client then
         perform omnicrm.propose(p_client, holder::text, p_score, jsonb_build_object('kind', p_kind, 'value', p_value, 'how', p_source));
-    elsif p_verified then
+    elsif p_verified and p_source <> 'column' then
+        -- (A column may be what we filled in ourselves from somebody's word.)
         update omnicrm.client_identities i set verified = true, source = p_source
         where i.kind = p_kind and i.value = p_value and i.account = p_account and i.client_id = v_client and not i.verified;
     end if;
@@ -517,6 +518,11 @@ begin
     update omnicrm.threads t set client_id = m.gone where t.client_id = m.kept and m.moved -> 'threads' @> to_jsonb(t.id);
     update public.conversations c set client_id = m.gone where c.client_id = m.kept and m.moved -> 'conversations' ? c.id::text;
 
+    -- What was only said was proven by this merge alone.
+    update omnicrm.client_identities i set verified = false, source = m.evidence ->> 'source'
+    where i.client_id = m.kept and i.kind = m.evidence ->> 'kind' and i.value = m.evidence ->> 'value' and i.account = ''
+        and m.evidence -> 'verified' = 'false';
+
     perform omnicrm.restore_client(m.gone::text, seen_gone, m.moved #> '{after,gone}', m.moved #> '{before,gone}');
     perform omnicrm.restore_client(m.kept::text, seen_keep, m.moved #> '{after,keep}', m.moved #> '{before,keep}');
     perform omnicrm.restore_people(m.gone::text, m.moved #> '{after,people_gone}', m.moved #> '{before,people_gone}');
@@ -614,7 +620,7 @@ begin
             update omnicrm.client_identities set client_id = v_client where kind = p_kind and value = p_value and account = '';
         else
             perform omnicrm.merge_clients(held.client_id::text, p_client, case when held.verified then 'same_' else 'said_then_proven_' end || p_kind,
-                jsonb_build_object('kind', p_kind, 'value', p_value, 'source', held.source), 'bot');
+                jsonb_build_object('kind', p_kind, 'value', p_value, 'source', held.source, 'verified', held.verified), 'bot');
             v_client := held.client_id;
         end if;
     end if;
@@ -680,12 +686,6 @@ begin
     values (omnicrm.identity_kind(p_channel, p_user), omnicrm.identity_value(p_user), p_account, v_client,
         case when was_new then 'message' else 'matched' end)
     on conflict do nothing;
-    if p_contact ->> 'phone' is not null then
-        v_client := omnicrm.vouch(v_client::text, 'phone', p_contact ->> 'phone');
-    end if;
-    if p_contact ->> 'email' is not null then
-        v_client := omnicrm.vouch(v_client::text, 'email', p_contact ->> 'email');
-    end if;
 
     select c.id into v_conversation from public.conversations c
     where c.channel::text = p_channel and c.platform_user_id = p_user and (c.account is null or c.account = p_account)
@@ -702,6 +702,13 @@ begin
     insert into omnicrm.threads (key, conversation_id, client_id, channel, account, user_id, sender)
     values (p_key, v_conversation, v_client, p_channel, p_account, p_user, coalesce(p_sender, p_user))
     returning * into t;
+    -- After the thread is there: a merge that this brings takes it along, and its undoing brings it back.
+    if p_contact ->> 'phone' is not null then
+        t.client_id := omnicrm.vouch(t.client_id::text, 'phone', p_contact ->> 'phone');
+    end if;
+    if p_contact ->> 'email' is not null then
+        t.client_id := omnicrm.vouch(t.client_id::text, 'email', p_contact ->> 'email');
+    end if;
     return t;
 end
 $$;
@@ -1267,12 +1274,12 @@ language plpgsql set search_path = '' as $$
 begin
     case effect ->> 'effect'
         when 'handover' then
-            update omnicrm.threads
+            update omnicrm.threads x
             -- A person was asked for: the bot waits for one without a time limit shorter than a takeover's.
             set owner = 'human', owner_since = now(), owner_until = now() + make_interval(secs => (effect ->> 'seconds')::float8),
                 owner_reason = effect ->> 'reason', owner_event = null, person = null,
                 attention = coalesce(effect ->> 'reason', 'pide una persona'), attention_since = now()
-            where id = t.id and not omnicrm.is_human(t);
+            where x.id = t.id and not omnicrm.is_human(x);
             if found then
                 perform omnicrm.raise_notice('handover', t.id, jsonb_build_object('reason', effect ->> 'reason'));
             end if;
