@@ -10,7 +10,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
-from actions.effects import hand_over
+from actions.effects import hand_over, hands_over
 from actions.services import Services, shared_services
 
 logger = logging.getLogger(__name__)
@@ -71,5 +71,7 @@ class ShopAction(Action, ABC):
             draft, events = CollectingDispatcher(), []
             say(draft, "utter_tropiezo")
             hand_over(draft, "el bot no pudo contestar")
+        if hands_over(draft.messages) and (when := self.services.opening()):
+            say(draft, "utter_fuera_de_horario", cuando=when)
         dispatcher.messages.extend(draft.messages)
         return events

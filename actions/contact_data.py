@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+
+import phonenumbers
 
 from ara.text import clean, fold
 
@@ -18,37 +22,63 @@ _AFTER_NAME = re.compile(
 )
 _NAME = re.compile(r"[^\W\d_]+(?:[ '’.-]{1,2}[^\W\d_]+){0,6}\.?")
 _PARTICLES = {"de", "del", "la", "las", "los", "y", "e", "da", "di", "van", "von"}
+# Where nearly all of the shop's customers have their mail: what is almost one of these is a slip of the finger.
+_PROVIDERS = (
+    "gmail.com", "hotmail.com", "outlook.com", "yahoo.com", "yahoo.com.mx", "live.com", "live.com.mx", "icloud.com", "msn.com",
+    "prodigy.net.mx", "hotmail.es", "outlook.es", "ymail.com",
+)  # fmt: skip
+_LIKENESS = 0.84
 
 
-def read_phone(text: str) -> str | None:
-    """The first phone of a text in E.164: ten digits are Mexican (+52…); others need their "+" and country."""
-    for match in _PHONE.finditer(text):
-        digits = re.sub(r"\D", "", match.group())
-        if match.group().startswith("+") and not digits.startswith("52"):
-            if 8 <= len(digits) <= 15 and not digits.startswith("0"):
-                return f"+{digits}"
-            continue
-        # 52 1 55… is how Mexican mobiles were written until 2019.
-        national = (
-            digits[3:]
-            if len(digits) == 13 and digits.startswith("521")
-            else digits[2:]
-            if len(digits) == 12 and digits.startswith("52")
-            else digits
-        )
-        national = national[3:] if len(national) == 13 and national[:3] in ("044", "045") else national
-        if len(national) == 10 and national[0] in "23456789" and len(set(national)) > 1:
-            return f"+52{national}"
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value in its one form, and whether it can be kept without asking."""
+
+    value: str
+    sure: bool = True
+
+
+def read_phone(text: str) -> Found | None:
+    """The first phone of a text in E.164: ten digits are Mexican (+52…); others need their "+" and country.
+
+    Unsure: the numbering plan knows no such number, or the text holds several.
+    """
+    numbers = [number for match in _PHONE.finditer(text) if (number := _number(match.group()))]
+    if not numbers:
+        return None
+    return Found(numbers[0], len(set(numbers)) == 1 and phonenumbers.is_valid_number(phonenumbers.parse(numbers[0])))
+
+
+def _number(written: str) -> str | None:
+    digits = re.sub(r"\D", "", written)
+    if written.startswith("+") and not digits.startswith("52"):
+        return f"+{digits}" if 8 <= len(digits) <= 15 and not digits.startswith("0") else None
+    # 52 1 55… is how Mexican mobiles were written until 2019; 044, 045 and 01 how they were dialled.
+    national = re.sub(r"^(?:521|52|044|045|01)(?=\d{10}$)", "", digits)
+    if len(national) == 10 and national[0] in "23456789" and len(set(national)) > 1:
+        return f"+52{national}"
     return None
 
 
-def read_email(text: str) -> str | None:
-    """The first mail address of a text, in lower case, at most 254 characters."""
+def read_email(text: str) -> Found | None:
+    """The first mail address of a text, in lower case, at most 254 characters.
+
+    Unsure: its provider is almost, but not quite, one that everybody has; the value then is the likely one.
+    """
     for match in _EMAIL.finditer(text):
         address = match.group().lower()
         if len(address) <= 254 and ".." not in address:
-            return address
+            name, _, domain = address.rpartition("@")
+            meant = _provider(domain)
+            return Found(f"{name}@{meant}", meant == domain)
     return None
+
+
+def _provider(domain: str) -> str:
+    if domain in _PROVIDERS:
+        return domain
+    likely = difflib.get_close_matches(domain, _PROVIDERS, n=1, cutoff=_LIKENESS)
+    return likely[0] if likely else domain
 
 
 def read_name(entities: Iterable[str], text: str) -> str | None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rasa_sdk.executor import CollectingDispatcher
 
 
 def hand_over(dispatcher: CollectingDispatcher, reason: str) -> None:
     """Let a person take the conversation; ``reason`` is what the staff reads."""
     dispatcher.utter_message(json_message={"effect": "handover", "reason": reason})
+
+
+def hands_over(messages: list[dict[str, Any]]) -> bool:
+    """Whether one of these messages of a dispatcher gives the conversation to a person."""
+    return any((message.get("custom") or {}).get("effect") == "handover" for message in messages)
 
 
 def need_attention(dispatcher: CollectingDispatcher, kind: str, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +37,9 @@ class Services(Protocol):
     def ara(self) -> Ara:
         """The one Ara of this process."""
 
+    def opening(self) -> str | None:
+        """When a person of the shop answers, in words; None while somebody is there."""
+
 
 class SharedServices:
     """The real ones. They belong to the event loop that first used them; another loop (in tests) gets its own."""
@@ -45,9 +49,11 @@ class SharedServices:
         settings: Callable[[], Settings] = Settings.load,
         open_port: Callable[[Settings], Awaitable[Crm]] = open_crm,
         folder: Path = FOLDER,
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self._settings = settings
         self._open_port = open_port
+        self._now = now
         self._folder = KnowledgeFolder(folder)
         self._opening: asyncio.Task[Crm] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -92,6 +98,10 @@ class SharedServices:
                 )
             self._ara = Ara(crm=self.crm, knowledge=self.knowledge, model=model)
         return self._ara
+
+    def opening(self) -> str | None:
+        """When a person of the shop answers, in words; None while somebody is there."""
+        return self._settings().opening(self._now())
 
     def _start_over_in_new_loop(self) -> None:
         loop = asyncio.get_running_loop()

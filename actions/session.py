@@ -12,6 +12,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
 from actions.base import Events, ShopAction
+from actions.contact import CONFIRMING_SLOT, PENDING_SLOT
 from ara.text import clean
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class ActionSessionStart(ShopAction):
         """Return the session's events; the last one is listening."""
         slots = {name: value for name, value in tracker.current_slot_values().items() if value is not None}
         # A form does not outlive its session, so neither does its question; nor is yesterday's offer what "sí" means today.
-        for name in ("requested_slot", "oferta", METADATA_SLOT):
+        for name in ("requested_slot", "oferta", CONFIRMING_SLOT, PENDING_SLOT, METADATA_SLOT):
             slots.pop(name, None)
         if domain.get("session_config", {}).get("carry_over_slots_to_new_session") is False:
             slots = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any, ClassVar
 
@@ -115,7 +116,8 @@ async def _work(settings: Settings, app: Sanic, _loop: Any) -> None:
     if agent is None or not agent.is_ready():
         logger.error("no model is loaded: messages are stored and wait. Run `omnicrm train`, then start again.")
         return
-    app.ctx.omnicrm.start(RasaDialogue(agent, settings.action_timeout_seconds))
+    dialogue = RasaDialogue(agent, settings.action_timeout_seconds, lambda: settings.opening(datetime.now(timezone.utc)))
+    app.ctx.omnicrm.start(dialogue)
 
 
 async def _stop(app: Sanic, _loop: Any) -> None:

@@ -11,13 +11,17 @@ One YAML file is one conversation::
           - contains: "120"         # or text: "exact"
     crm: {owner: human, orders: [{product: "Árnica", quantity: 2}]}
     channels: [instagram]           # only where it cannot happen on every channel; a single step can have it, too
+
+A step with ``via: whatsapp`` goes on as the same person on that channel; such a conversation is played once, by one person who
+has all channels. ``{telefono}``, ``{correo}`` and ``{usuario}`` stand for that person's number (10 digits), mail address, and a
+word that nobody else has.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -67,10 +71,16 @@ class Step:
     value: str
     expected: tuple[Expected, ...]
     channels: tuple[str, ...] = ()
+    via: str | None = None
 
     def on(self, channel: str) -> bool:
         """Whether it can happen on this channel."""
         return not self.channels or channel in self.channels
+
+    def filled(self, words: Mapping[str, str]) -> Step:
+        """The same with the person's own words in place of ``{telefono}`` and the like."""
+        expected = tuple(replace(item, value=fill(item.value, words)) for item in self.expected)
+        return replace(self, value=fill(self.value, words), expected=expected)
 
     def as_act(self) -> dict[str, Json]:
         """The simulator's ``/sim/say`` fields for it."""
@@ -94,6 +104,11 @@ class Conversation:
     crm: Mapping[str, Json] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
 
+    @property
+    def across(self) -> bool:
+        """Whether one person writes on several channels."""
+        return any(step.via for step in self.steps)
+
     def on(self, channel: str) -> bool:
         """Whether it can happen on this channel; one that names none can happen on all."""
         return not self.channels or channel in self.channels
@@ -112,14 +127,24 @@ def load(path: Path) -> Conversation:
         raise BadConversation(f"{path}: unknown key {', '.join(sorted(unknown))}")
     steps = tuple(_step(raw, f"{path}, step {number}") for number, raw in enumerate(document["steps"], 1))
     title, channels = str(document.get("title") or path.stem), tuple(document.get("channels") or ())
-    return Conversation(title=title, steps=steps, crm=document.get("crm") or {}, channels=channels)
+    conversation = Conversation(title=title, steps=steps, crm=document.get("crm") or {}, channels=channels)
+    if conversation.across and not steps[0].via:
+        raise BadConversation(f"{path}, step 1: must say via which channel the person begins")
+    return conversation
+
+
+def fill(value: str, words: Mapping[str, str]) -> str:
+    """Put the person's own words in place of their names in braces; other braces stay."""
+    for name, word in words.items():
+        value = value.replace("{" + name + "}", word)
+    return value
 
 
 def _step(raw: Json, where: str) -> Step:
     if not isinstance(raw, dict):
         raise BadConversation(f"{where}: must say what the customer does ({', '.join(ACTIONS)}) and what the bot answers")
     done = [action for action in ACTIONS if action in raw]
-    unknown = set(raw) - {*ACTIONS, "bot", "channels"}
+    unknown = set(raw) - {*ACTIONS, "bot", "channels", "via"}
     if len(done) != 1 or unknown:
         has = ", ".join(sorted(map(str, raw)))
         raise BadConversation(f"{where}: needs exactly one of {', '.join(ACTIONS)}, and bot; it has {has}")
@@ -127,7 +152,9 @@ def _step(raw: Json, where: str) -> Step:
     if done[0] == "send" and value not in (*MEDIA, "story_mention"):
         raise BadConversation(f"{where}: cannot send {value}; can send {', '.join((*MEDIA, 'story_mention'))}")
     expected = tuple(_expected(item, where) for item in raw.get("bot") or ())
-    return Step(action=done[0], value=value, expected=expected, channels=tuple(raw.get("channels") or ()))
+    return Step(
+        action=done[0], value=value, expected=expected, channels=tuple(raw.get("channels") or ()), via=raw.get("via")
+    )
 
 
 def _expected(raw: Json, where: str) -> Expected:
@@ -170,9 +197,31 @@ def compare_joined(expected: Iterable[Expected], shown: Iterable[str], responses
     return [f"expected {', then '.join(map(str, wanted))}, got «{said}»"]
 
 
+def compare_clients(expected: Mapping[str, Json], held: Mapping[str, Json]) -> list[str]:
+    """Whether one person's channels are one client as expected; ``held``: ``omnicrm_conversation``'s answer by channel.
+
+    ``one_client`` names channels that must be one client; ``proposed`` those that a person of the staff is yet to decide on.
+    """
+    problems = []
+    named = [*(expected.get("one_client") or ()), *(expected.get("proposed") or ())]
+    if missing := [channel for channel in named if held.get(channel) is None]:
+        return [f"crm: nobody wrote via {channel}" for channel in missing]
+    clients = {channel: str(held[channel]["client"]["id"]) for channel in expected.get("one_client") or ()}
+    if len(set(clients.values())) > 1:
+        problems.append(f"crm one_client: {', '.join(clients)} are different clients")
+    for channel in expected.get("proposed") or ():
+        if not held[channel].get("proposals"):
+            problems.append(f"crm proposed: nothing is proposed for the client of {channel}")
+        if str(held[channel]["client"]["id"]) in clients.values():
+            problems.append(f"crm proposed: {channel} was joined already")
+    return problems
+
+
 def compare_crm(expected: Mapping[str, Json], held: Mapping[str, Json]) -> list[str]:
     """What the CRM holds other than expected; ``held`` is ``omnicrm_conversation``'s answer."""
     found = {
+        "stage": held.get("stage"),
+        "state": held.get("state"),
         "owner": held.get("owner"),
         "handover_reason": held.get("owner_reason"),
         "opted_out": held.get("opted_out"),

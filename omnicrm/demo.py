@@ -1,9 +1,14 @@
-"""What ``make run`` does where nobody watches: a written conversation over all channels, shown and checked."""
+"""What ``make run`` does where nobody watches: two written conversations, shown and checked.
+
+One by a customer of each channel, all at once; and one by a single person over all of them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +19,7 @@ from connectors.message import Address
 from crm.port import Crm
 from omnicrm.channels import CHANNELS
 from omnicrm.conversation import Conversation, load, responses_of
-from omnicrm.player import Customer, Played, play
+from omnicrm.player import Customer, Played, play, play_across
 from omnicrm.processes import Processes
 from omnicrm.progress import step
 from omnicrm.transcript import lines
@@ -22,6 +27,7 @@ from omnicrm.trial import Trial
 from simulator.client import SimulatorClient
 
 SCRIPT = Path(__file__).with_name("demo.yml")
+PERSON_SCRIPT = Path(__file__).with_name("demo_person.yml")
 
 
 async def run(console: Console, project: Path, trial: Trial, crm: Crm, processes: Processes) -> int:
@@ -31,15 +37,33 @@ async def run(console: Console, project: Path, trial: Trial, crm: Crm, processes
     async with SimulatorClient(trial.simulator.address) as client:
         with step(console, f"«{conversation.title}», on {len(customers)} channels"):
             played = await asyncio.gather(*(play(conversation, customer, client, crm, responses) for customer in customers))
+        across = load(PERSON_SCRIPT)
+        person, words = _person(trial)
+        with step(console, f"«{across.title}»"):
+            hers = await play_across(across, person, client, crm, responses, words)
     for customer, result in zip(customers, played, strict=True):
         _show(console, customer, result)
+    for customer in person:
+        _show(console, customer, hers[customer.channel])
+    _show_clients(console, hers)
     await _show_crm(console, crm)
     processes.check()
-    return _verdict(console, conversation, customers, played)
+    return _verdict(console, [(conversation, dict(zip(CHANNELS, played, strict=True))), (across, hers)])
+
+
+def _person(trial: Trial) -> tuple[tuple[Customer, ...], dict[str, str]]:
+    """One person on all channels, and what stands for her number and address in the script."""
+    customers = tuple(replace(customer, name="Carmen Ruiz") for customer in _customers(trial))
+    by_channel = {customer.channel: customer for customer in customers}
+    words = {
+        "telefono": by_channel["whatsapp"].address.user.removeprefix("+52"), "correo": by_channel["email"].user,
+        "usuario": f"carmen{secrets.token_hex(3)}",
+    }  # fmt: skip
+    return customers, words
 
 
 def _customers(trial: Trial) -> tuple[Customer, ...]:
-    """Somebody new on each channel; the ids of platforms are long numbers."""
+    """Somebody new on each channel, in the order of ``CHANNELS``; the ids of platforms are long numbers."""
     instagram, messenger = (str(10**15 + secrets.randbelow(10**15)) for _ in range(2))
     phone, mail = f"55{secrets.randbelow(10**8):08}", f"tomas.{secrets.token_hex(3)}@correo.example"
     settings = trial.settings
@@ -70,6 +94,20 @@ def _show(console: Console, customer: Customer, played: Played) -> None:
             console.print(line)
 
 
+def _show_clients(console: Console, played: Mapping[str, Played]) -> None:
+    """Which channels of the one person are one client by now."""
+    console.rule("One person, four channels", align="left")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    numbers: dict[str, int] = {}
+    for channel, part in played.items():
+        if part.crm is not None:
+            client = part.crm["client"]
+            number = numbers.setdefault(str(client["id"]), len(numbers) + 1)
+            waits = "a person decides whether it is another one" if part.crm["proposals"] and number > 1 else ""
+            table.add_row(CHANNELS[channel], f"client {number}", client["name"] or "", client["phone"] or "", waits)
+    console.print(table)
+
+
 async def _show_crm(console: Console, crm: Crm) -> None:
     overview = await crm.call("omnicrm_overview")
     console.rule("CRM", align="left")
@@ -83,9 +121,11 @@ async def _show_crm(console: Console, crm: Crm) -> None:
     console.print(table)
 
 
-def _verdict(console: Console, conversation: Conversation, customers: tuple[Customer, ...], played: list[Played]) -> int:
-    wrong = [f"{c.channel}: {problem}" for c, result in zip(customers, played, strict=True) for problem in result.problems]
-    replies = sum(len(one.expected) for one in conversation.steps)
+def _verdict(console: Console, played: Sequence[tuple[Conversation, Mapping[str, Played]]]) -> int:
+    wrong = [
+        f"{channel}: {problem}" for _, parts in played for channel, part in parts.items() for problem in part.problems
+    ]
+    replies = sum(len(one.expected) * (1 if c.across else len(parts)) for c, parts in played for one in c.steps)
     console.rule()
     if not wrong:
         console.print(

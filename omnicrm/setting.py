@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import field, fields
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+CHANNELS = ("WA", "IG", "FB", "EMAIL", "TT")
 
 
 class SettingsError(Exception):
@@ -64,6 +67,26 @@ def one_of(value: str, *allowed: str) -> str:
     if value.upper() not in allowed:
         raise ValueError(f"must be one of {', '.join(allowed)}")
     return value.upper()
+
+
+def time_zone(value: str) -> str:
+    """A time zone's name in the IANA database."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be a time zone such as America/Mexico_City") from None
+    return value
+
+
+def per_channel(value: str) -> tuple[str, ...]:
+    """``WA=72,EMAIL=240``: a number above zero for each channel that is named."""
+    found = []
+    for part in listed(value):
+        channel, _, amount = (piece.strip() for piece in part.partition("="))
+        if channel.upper() not in CHANNELS:
+            raise ValueError(f"{part!r} must be like WA=72, with one of {', '.join(CHANNELS)}")
+        found.append(f"{channel.upper()}={number(0.01, 100_000)(amount):g}")
+    return tuple(found)
 
 
 def require(settings: Any, channel: str, names: Sequence[str]) -> None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
 
 from connectors.email.settings import EmailSettings
 from connectors.meta.settings import MetaSettings
 from connectors.whapi.settings import WhapiSettings
-from omnicrm.setting import SettingsError, integer, number, one_of, setting, url
+from omnicrm.hours import BusinessHours, ClosedDays, next_opening, read_closed_days, read_hours, say_when
+from omnicrm.setting import SettingsError, integer, number, one_of, per_channel, setting, time_zone, url
 
 __all__ = ["SECTIONS", "Settings", "SettingsError"]
 
@@ -51,9 +54,29 @@ class BehaviourSettings:
     takeover_hours: float = setting(
         12.0, "How long the bot stays quiet after a person wrote", number(0.01, 720), example="12"
     )
+    business_hours: BusinessHours = setting(
+        BusinessHours(), "When people of the shop answer; outside, a customer who needs one is told when", read_hours,
+        example="lun-vie 9:00-18:00, sáb 10:00-14:00",
+    )  # fmt: skip
+    business_closed_days: ClosedDays = setting(
+        ClosedDays(), "Days without anybody: dates, or days of every year", read_closed_days, example="2026-12-24, 12-25, 01-01"
+    )
+    business_timezone: str = setting(
+        "America/Mexico_City", "Time zone of these hours", time_zone, example="America/Mexico_City"
+    )
+    close_after_hours: tuple[str, ...] = setting(
+        ("WA=72", "IG=72", "FB=72", "EMAIL=240"), "Hours of silence after which a conversation counts as closed",
+        per_channel, example="WA=72,IG=72,FB=72,EMAIL=240",
+    )  # fmt: skip
     reply_max_age_seconds: float = setting(
         6 * 3600.0, "An answer older than this is not sent any more but shown to the staff", number(10, 86400), example="21600"
     )
+
+    def opening(self, now: datetime) -> str | None:
+        """When a person of the shop answers who is wanted ``now``, in words; None while somebody is there."""
+        there = now.astimezone(ZoneInfo(self.business_timezone))
+        opens = next_opening(self.business_hours, self.business_closed_days, there)
+        return None if opens is None else say_when(opens, there)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -28,17 +28,20 @@ logger = logging.getLogger(__name__)
 OPT_IN_INTENT = "alta"
 STUMBLED_RESPONSE = "utter_tropiezo"
 STUMBLED_TEXT = "Perdón, algo falló de nuestro lado. Una persona del equipo te va a contestar."
+CLOSED_RESPONSE = "utter_fuera_de_horario"
 STUMBLED_EFFECT = {"effect": "handover", "reason": "el bot no pudo contestar"}
 
 
 class RasaDialogue:
     """Runs turns on a loaded agent, in this process."""
 
-    def __init__(self, agent: Agent, action_timeout: float) -> None:
-        """``action_timeout``: seconds that all actions of one turn may take together."""
+    def __init__(self, agent: Agent, action_timeout: float, opening: Callable[[], str | None] = lambda: None) -> None:
+        """``action_timeout``: seconds that all actions of one turn may take together. ``opening``: when a person answers, in
+        words; None while somebody is there."""
         if agent.processor is None:
             raise ValueError("the agent has no model loaded")
         self._action_timeout = action_timeout
+        self._opening = opening
         self._lock = asyncio.Lock()
         self._processor = agent.processor
         # Half of Rasa stands behind it: only where a model is loaded, and it with that.
@@ -115,8 +118,11 @@ class RasaDialogue:
 
     def stumbled(self, work: Claimed) -> TurnResult:
         """Leave the dialogue as it was before the turn, apologise, call a person."""
-        return TurnResult(dialogue=work.dialogue, replies=(self._apology(),), effects=(STUMBLED_EFFECT,))
+        replies = [Outgoing(text=self._response(STUMBLED_RESPONSE) or STUMBLED_TEXT)]
+        if (when := self._opening()) and (told := self._response(CLOSED_RESPONSE)):
+            replies.append(Outgoing(text=told.replace("{cuando}", when)))
+        return TurnResult(dialogue=work.dialogue, replies=tuple(replies), effects=(STUMBLED_EFFECT,))
 
-    def _apology(self) -> Outgoing:
-        variations = self._processor.domain.responses.get(STUMBLED_RESPONSE) or [{}]
-        return Outgoing(text=variations[0].get("text") or STUMBLED_TEXT)
+    def _response(self, name: str) -> str | None:
+        text: str | None = (self._processor.domain.responses.get(name) or [{}])[0].get("text")
+        return text

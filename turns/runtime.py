@@ -13,6 +13,7 @@ from connectors.platform import Listener, Platform
 from crm.port import Crm, CrmRejected
 from omnicrm.settings import Settings
 from turns.desk import CrmDesk
+from turns.housekeeping import Housekeeping, silence_limits
 from turns.model import Dialogue
 from turns.sender import Sender
 from turns.worker import Worker
@@ -66,8 +67,10 @@ class Runtime:
         return results
 
     def listen(self) -> None:
-        """Let the platforms that fetch by themselves begin; needs a running event loop."""
+        """Let the platforms that fetch by themselves begin, and the housekeeping; needs a running event loop."""
         desk = CrmDesk(self._crm, self.receive, self._name)
+        keeping = Housekeeping(self._crm, self._name, silence_limits(self._settings.close_after_hours))
+        self._tasks.append(asyncio.create_task(keeping.run()))
         self._tasks += [asyncio.create_task(p.listen(desk)) for p in self._platforms.values() if isinstance(p, Listener)]
 
     def start(self, dialogue: Dialogue) -> None:

@@ -1478,6 +1478,8 @@ language sql stable set search_path = '' as $$
         'key', t.key, 'conversation', t.conversation_id, 'channel', t.channel,
         'owner', case when omnicrm.is_human(t) then 'human' else 'bot' end, 'owner_reason', t.owner_reason, 'owner_until', t.owner_until,
         'state', omnicrm.state_of(t), 'person', t.person, 'stage', p.stage, 'tags', to_jsonb(p.tags),
+        'proposals', (select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'score', x.score, 'evidence', x.evidence) order by x.id), '[]')
+            from omnicrm.proposals x where x.status = 'open' and t.client_id in (x.client_a, x.client_b)),
         'opted_out', t.opted_out, 'attention', t.attention, 'dialogue', t.dialogue,
         'client', jsonb_build_object('id', c.id, 'name', nullif(c.name, ''), 'username', c.instagram_username, 'phone', c.phone, 'email', c.email),
         'orders', (select coalesce(jsonb_agg(jsonb_build_object('product', o.product, 'quantity', o.quantity) order by o.id), '[]') from omnicrm.orders o where o.thread_id = t.id),
@@ -1487,4 +1489,23 @@ language sql stable set search_path = '' as $$
                 'answers', m.answers, 'attempts', m.attempts, 'error', m.error, 'created_at', m.created_at) order by m.id), '[]')
             from (select * from omnicrm.messages x where x.thread_id = t.id order by x.id desc limit 500) m))
     from omnicrm.threads t join public.clients c on c.id = t.client_id join omnicrm.people p on p.client_id = c.id where t.key = p_key
+$$;
+
+-- The state of the whole: counts, ages of what waits, accounts that stand still, conversations that wait for a person.
+create or replace function public.omnicrm_overview() returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object(
+        'clients', (select count(*) from omnicrm.people where merged_into is null),
+        'proposals', (select count(*) from omnicrm.proposals where status = 'open'),
+        'conversations', (select count(*) from omnicrm.threads),
+        'messages', (select coalesce(jsonb_object_agg(s.name, s.n), '{}') from (
+            select direction || ' ' || status as name, count(*) as n from omnicrm.messages group by 1) s),
+        'events', (select coalesce(jsonb_object_agg(s.type, s.n), '{}') from (
+            select type, count(*) as n from omnicrm.platform_events group by 1) s),
+        'oldest_received_seconds', (select extract(epoch from now() - min(ready_at)) from omnicrm.messages where status = 'received'),
+        'oldest_queued_seconds', (select extract(epoch from now() - min(created_at)) from omnicrm.messages where status = 'queued'),
+        'paused', (select coalesce(jsonb_agg(jsonb_build_object('channel', channel, 'account', account, 'until', paused_until, 'reason', paused_reason)), '[]')
+            from omnicrm.accounts where paused_until > now()),
+        'attention', (select coalesce(jsonb_agg(jsonb_build_object('key', key, 'reason', attention, 'since', attention_since) order by attention_since), '[]')
+            from (select * from omnicrm.threads where attention is not null order by attention_since limit 100) x))
 $$;

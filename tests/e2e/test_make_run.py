@@ -59,7 +59,7 @@ def test_without_a_terminal_it_plays_all_channels_shows_the_crm_and_ends_well(ta
     assert done.returncode == 0, done.stdout + done.stderr
     shown = " ".join(done.stdout.split())
     channels = [f"{name} · " for name in ("Instagram", "Messenger", "WhatsApp", "Correo")]
-    for expected in (*channels, "clients 4 conversations 4", "waits for a person"):
+    for expected in (*channels, "clients 6 conversations 8", "a person decides", "waits for a person"):
         assert expected in shown
     assert "Traceback" not in done.stderr
     assert not list((PROJECT / ".data").glob(f"demo-{os.getpid()}*"))

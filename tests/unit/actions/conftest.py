@@ -50,6 +50,7 @@ class TestServices:
 
     memory: MemoryCrm = field(default_factory=MemoryCrm)
     known: Knowledge | Exception = KNOWLEDGE
+    opens: str | None = None
 
     def knowledge(self) -> Knowledge:
         if isinstance(self.known, Exception):
@@ -60,6 +61,9 @@ class TestServices:
         if self.memory.down:
             raise CrmUnavailable("down")
         return self.memory
+
+    def opening(self) -> str | None:
+        return self.opens
 
     def ara(self) -> Ara:
         return Ara(crm=self.crm, knowledge=self.knowledge)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actions.contact import ActionGuardarDatos
+from actions.contact import ActionConfirmarDatos, ActionCorregirDatos, ActionGuardarDatos
 from actions.contact_data import read_email, read_name, read_phone
 from actions.people import ActionAlta, ActionBaja, ActionPasarConHumano
 from tests.unit.actions.conftest import DOMAIN, make_tracker, run
@@ -28,6 +28,15 @@ async def test_a_complaint_also_calls_for_attention(services):
         {"effect": "handover", "reason": "reportó un problema"},
         {"effect": "attention", "kind": "complaint", "reason": "reportó un problema"},
     ]
+
+
+async def test_outside_business_hours_whoever_needs_a_person_is_told_when_one_answers(services):
+    services.opens = "mañana a las 9:00"
+    outcome = await run(ActionPasarConHumano(services), make_tracker("ayuda", "hablar_con_humano"))
+    assert outcome.said == ["utter_pasando_con_humano", "utter_fuera_de_horario"]
+    assert "mañana a las 9:00" in str(outcome.messages)
+    outcome = await run(ActionBaja(services), make_tracker())
+    assert outcome.said == ["utter_baja_confirmada"]
 
 
 @pytest.mark.parametrize(("action", "effect", "said"), [
@@ -63,7 +72,8 @@ async def test_nothing_valid_is_asked_again_and_nothing_written(services):
     ("0123456789", None), ("", None), ("$5512345678", None),
 ])  # fmt: skip
 def test_phones(said: str, phone: str | None):
-    assert read_phone(said) == phone
+    found = read_phone(said)
+    assert (found and found.value) == phone
 
 
 @pytest.mark.parametrize(("said", "email"), [
@@ -72,7 +82,59 @@ def test_phones(said: str, phone: str | None):
     (f"{'a' * 70}@x.mx", None), ("", None),
 ])  # fmt: skip
 def test_mail_addresses(said: str, email: str | None):
-    assert read_email(said) == email
+    found = read_email(said)
+    assert (found and found.value) == email
+
+
+@pytest.mark.parametrize(("said", "meant"), [
+    ("ana@gmial.com", "ana@gmail.com"), ("ana@gmail.con", "ana@gmail.com"), ("ana@hotmial.com", "ana@hotmail.com"),
+    ("ana@outlok.com", "ana@outlook.com"), ("ana@yaho.com.mx", "ana@yahoo.com.mx"),
+])  # fmt: skip
+def test_an_address_that_looks_like_a_slip_is_not_sure(said: str, meant: str):
+    found = read_email(said)
+    assert found is not None
+    assert (found.value, found.sure) == (meant, False)
+
+
+@pytest.mark.parametrize("said", ["ana@gmail.com", "ana@extractoseum.com", "ana@ymail.com", "ana@unam.mx", "ana@yahoo.com.mx"])
+def test_an_address_of_its_own_domain_is_sure(said: str):
+    found = read_email(said)
+    assert found is not None
+    assert (found.value, found.sure) == (said, True)
+
+
+@pytest.mark.parametrize(("said", "sure"), [
+    ("55 1234 5678", True), ("+1 415 555 2671", True), ("+1 415 555 2671, 55 1234 5678", False),
+    ("55 1234 5678 o 33 1234 5678", False), ("6001234567", False), ("55 1234 5678 (5512345678)", True),
+])  # fmt: skip
+def test_a_number_that_the_plan_does_not_know_and_one_of_several_are_not_sure(said: str, sure: bool):
+    found = read_phone(said)
+    assert found is not None
+    assert found.sure is sure
+
+
+async def test_a_likely_slip_is_asked_back_and_kept_after_a_yes(services):
+    said = "soy Ana López, mi correo es ana@gmial.com"
+    asked = await run(ActionGuardarDatos(services), make_tracker(said, "dar_datos", entities={"nombre": "Ana López"}))
+    assert (asked.said, asked.effects) == (["utter_confirmar_datos"], [{"effect": "contact", "name": "Ana López"}])
+    assert "ana@gmail.com" in str(asked.messages)
+    slots = {name: value for name, value in asked.slots.items() if name != "cliente_nombre"}
+    kept = await run(ActionConfirmarDatos(services), make_tracker("sí", "afirmar", **slots))
+    assert (kept.said, kept.effects) == (["utter_datos_guardados"], [{"effect": "contact", "email": "ana@gmail.com"}])
+    assert kept.slots == {"confirmando": False, "datos_por_confirmar": None}
+
+
+async def test_after_a_no_nothing_is_kept(services):
+    slots = {"confirmando": True, "datos_por_confirmar": '{"email": "ana@gmail.com"}'}
+    outcome = await run(ActionCorregirDatos(services), make_tracker("no", "negar", **slots))
+    assert (outcome.said, outcome.effects) == (["utter_corregir_datos"], [])
+    assert outcome.slots == {"confirmando": False, "datos_por_confirmar": None}
+
+
+async def test_in_the_middle_of_an_order_nothing_is_asked_that_a_yes_could_answer(services):
+    tracker = make_tracker("mi correo es ana@gmial.com", "dar_datos", form=True)
+    outcome = await run(ActionGuardarDatos(services), tracker)
+    assert (outcome.said, outcome.effects, outcome.slots) == (["utter_datos_dudosos_en_pedido"], [], {})
 
 
 @pytest.mark.parametrize(("entities", "said", "name"), [
