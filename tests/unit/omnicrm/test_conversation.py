@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from omnicrm.conversation import BadConversation, Expected, compare, compare_crm, compare_joined, load, responses_of
+from omnicrm.conversation import (
+    BadConversation,
+    Expected,
+    compare,
+    compare_clients,
+    compare_crm,
+    compare_joined,
+    load,
+    responses_of,
+)
 
 RESPONSES: dict[str, Any] = {
     "utter_saludar": [{"text": "¡Hola! ¿En qué te ayudo?"}, {"text": "¡Hola, {cliente_nombre}!\n¿Qué buscas hoy?"}],
@@ -140,3 +149,42 @@ def test_a_step_can_belong_to_some_channels(tmp_path: Path) -> None:
     file.write_text("title: x\nsteps:\n  - send: sticker\n    channels: [instagram]\n  - customer: hola\n", encoding="utf-8")
     first, second = load(file).steps
     assert (first.on("instagram"), first.on("email"), second.on("email")) == (True, False, True)
+
+
+def test_a_conversation_of_one_person_goes_from_channel_to_channel_in_that_persons_words(tmp_path: Path) -> None:
+    conversation = load(
+        write(
+            tmp_path,
+            """
+        steps:
+          - {via: instagram, customer: "mi cel es {telefono} {otro}", bot: [{contains: "{telefono}"}]}
+          - {via: whatsapp, customer: hola}
+    """,
+        )
+    )
+    assert (conversation.across, [step.via for step in conversation.steps]) == (True, ["instagram", "whatsapp"])
+    step = conversation.steps[0].filled({"telefono": "5512345678"})
+    assert (step.value, step.expected[0].value) == ("mi cel es 5512345678 {otro}", "5512345678")
+
+
+def test_a_person_who_changes_channels_must_begin_on_one(tmp_path: Path) -> None:
+    with pytest.raises(BadConversation, match="step 1: must say via which channel"):
+        load(write(tmp_path, "steps: [{customer: hola}, {via: whatsapp, customer: hola}]"))
+
+
+def client(number: int, *proposals: str) -> dict[str, Any]:
+    return {"client": {"id": number}, "proposals": list(proposals)}
+
+
+@pytest.mark.parametrize(("held", "problems"), [
+    ({"instagram": client(1), "whatsapp": client(1), "messenger": client(2, "p")}, []),
+    ({"instagram": client(1), "whatsapp": client(3), "messenger": client(2, "p")},
+     ["crm one_client: instagram, whatsapp are different clients"]),
+    ({"instagram": client(1), "whatsapp": client(1), "messenger": client(1, "p")},
+     ["crm proposed: messenger was joined already"]),
+    ({"instagram": client(1), "whatsapp": client(1), "messenger": client(2)},
+     ["crm proposed: nothing is proposed for the client of messenger"]),
+    ({"instagram": client(1), "whatsapp": client(1), "messenger": None}, ["crm: nobody wrote via messenger"]),
+])  # fmt: skip
+def test_whose_channels_are_one_client_is_compared(held: dict[str, Any], problems: list[str]) -> None:
+    assert compare_clients({"one_client": ["instagram", "whatsapp"], "proposed": ["messenger"]}, held) == problems
