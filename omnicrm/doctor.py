@@ -150,6 +150,8 @@ def _queues(overview: Any) -> list[Finding]:
     ]
     if overview["attention"]:
         found.append(_warning(f"{len(overview['attention'])} conversaciones esperan a una persona."))
+    if overview["proposals"]:
+        found.append(_warning(f"{overview['proposals']} propuestas de unir clientes esperan que alguien las decida."))
     oldest = overview["oldest_received_seconds"]
     if oldest is not None and oldest > 60:
         found.append(

@@ -1435,6 +1435,71 @@ begin
 end
 $$;
 
+-- Give a worker up to p_limit conversations that are due, with all it needs for their turns.
+-- p_accounts: ["IG:<account>", …], those that this worker can send to.
+-- Returns {"work": [...], "next_due_seconds": number or null}.
+create or replace function public.omnicrm_claim(p_worker text, p_accounts jsonb, p_limit integer, p_lease_seconds float8) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    t omnicrm.threads;
+    item jsonb;
+    work jsonb := '[]';
+begin
+    for t in
+        with due as (
+            select x.id from omnicrm.threads x
+            where x.due_at <= now() and (x.lease_until is null or x.lease_until <= now())
+                and p_accounts ? (x.channel || ':' || x.account)
+            order by x.due_at limit p_limit
+            for update skip locked
+        )
+        update omnicrm.threads x
+        set lease_token = x.lease_token + 1, lease_worker = p_worker,
+            lease_until = now() + make_interval(secs => p_lease_seconds), due_at = now() + make_interval(secs => p_lease_seconds)
+        from due where x.id = due.id
+        returning x.*
+    loop
+        -- Whoever was sending is gone, and what became of it is not known: never repeat it.
+        update omnicrm.messages set status = 'unknown', reason = 'el proceso murió al enviar'
+        where thread_id = t.id and direction = 'out' and status = 'sending';
+        if found then
+            update omnicrm.threads set attention = 'envío sin confirmar', attention_since = now() where id = t.id;
+        end if;
+        if omnicrm.is_human(t) then
+            update omnicrm.messages set status = 'ignored', reason = 'human' where thread_id = t.id and status = 'received';
+        elsif omnicrm.is_over_limit(t) then
+            update omnicrm.messages set status = 'ignored', reason = 'limit' where thread_id = t.id and status = 'received';
+            if found then
+                update omnicrm.threads set attention = 'demasiadas respuestas en una hora', attention_since = now() where id = t.id;
+            end if;
+        end if;
+
+        select jsonb_build_object(
+            'thread', t.id, 'token', t.lease_token, 'key', t.key, 'channel', t.channel, 'account', t.account, 'user', t.user_id,
+            'context', t.context, 'opted_out', t.opted_out, 'dialogue', t.dialogue,
+            'client', jsonb_build_object('name', nullif(c.name, ''), 'new', omnicrm.is_new(t)),
+            'needs_profile', coalesce(c.name, '') = '' and coalesce(t.profile_checked_at < now() - interval '1 day', true),
+            'inbound', coalesce((
+                select jsonb_agg(jsonb_build_object('id', m.id, 'kind', m.kind, 'text', m.text, 'content', m.content,
+                    'occurred_at', m.occurred_at) order by m.id)
+                from (select * from omnicrm.messages r where r.thread_id = t.id and r.status = 'received' order by r.id limit 20) m), '[]'),
+            'choices', (
+                select m.content -> 'choices' from omnicrm.messages m
+                where m.thread_id = t.id and m.direction = 'out' and m.event_key is null order by m.id desc limit 1))
+        into item from public.clients c where c.id = t.client_id;
+
+        -- A turn that kills its worker would come back for ever: count the tries.
+        if item -> 'inbound' <> '[]' then
+            update omnicrm.threads set attempts = attempts + 1 where id = t.id returning attempts into t.attempts;
+        end if;
+        work := work || jsonb_build_array(item || jsonb_build_object('attempts', t.attempts));
+    end loop;
+    return jsonb_build_object('work', work, 'next_due_seconds', (
+        select extract(epoch from min(due_at) - now()) from omnicrm.threads
+        where due_at > now() and p_accounts ? (channel || ':' || account)));
+end
+$$;
+
 -- What the platform knows of a customer; never overwrites what is there. A client that was imported under this very username of
 -- this very account is the same person: the import knew no ids, the webhook no names.
 create or replace function public.omnicrm_set_profile(p_thread bigint, p_name text, p_username text, p_picture_url text) returns jsonb

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import phonenumbers
+import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
-from connectors.message import Address, Contact
+from connectors.message import Address, Contact, event_to_json
 from crm.port import Crm
 from tests.support.events import ACCOUNTS, CUSTOMER, WHATSAPP, claim, commit, inbound, receive
 from tests.support.postgres import Database
@@ -98,6 +100,18 @@ async def test_fifty_first_messages_of_one_phone_on_two_numbers_and_fifty_of_one
     assert clients(database) == 2
     assert database.run("select count(*) from omnicrm.messages") == [(100,)]
     assert database.run("select count(*) from omnicrm.threads") == [(7,)]
+
+
+async def test_two_first_messages_of_one_phone_wait_for_each_other(crm: Crm, database: Database) -> None:
+    first, second = (inbound(address=replace(WHATSAPP, account=a), contact=Contact(phone=PHONE)) for a in ("ONE", "TWO"))
+    async with await psycopg.AsyncConnection.connect(database.url) as slow:
+        await slow.execute("select public.omnicrm_receive(p_events => %s)", [Jsonb([event_to_json(first)])])
+        late = asyncio.create_task(receive(crm, second))
+        done, _ = await asyncio.wait({late}, timeout=0.3)
+        assert not done
+        await slow.commit()
+    await late
+    assert (clients(database), database.run("select count(*) from omnicrm.merges")) == (1, [(0,)])
 
 
 async def test_a_hidden_number_joins_its_client_when_whatsapp_tells_the_phone(crm: Crm, database: Database) -> None:

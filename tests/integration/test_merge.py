@@ -102,6 +102,7 @@ def test_what_was_joined_and_parted_is_as_it_was(database: Database, keep: dict[
         merge = _one(connection, "select public.omnicrm_merge(%s, %s, 'prueba', 'Mónica') -> 'merge'", str(kept), str(left))
         assert _one(connection, "select count(*) from omnicrm.threads where client_id = %s", left) == 0
         assert _one(connection, "select count(*) from omnicrm.client_identities where client_id = %s", left) == 0
+        assert _one(connection, "select count(*) from public.conversations where client_id = %s", left) == 0
         assert _one(connection, "select count(*) from omnicrm.threads where client_id = %s", kept) == len(
             keep["channels"] + gone["channels"]
         )

@@ -14,7 +14,7 @@ from omnicrm.migrate import read_migrations
 from omnicrm.settings import Settings
 
 VERSION = int(read_migrations()[-1].version)
-QUIET: dict[str, Any] = {"paused": [], "attention": [], "oldest_received_seconds": None}
+QUIET: dict[str, Any] = {"paused": [], "attention": [], "proposals": 0, "oldest_received_seconds": None}
 META = {
     "META_ACCESS_TOKEN": "EAAx",
     "META_PAGE_ID": "1",
@@ -85,9 +85,10 @@ async def test_stopped_sends_waiting_people_and_old_messages_are_shown() -> None
     overview = {
         "paused": [{"channel": "IG", "account": "2", "until": "…", "reason": "token vencido"}],
         "attention": [{"key": "ig:2:3", "reason": "…", "since": "…"}],
+        "proposals": 2,
         "oldest_received_seconds": 600,
     }
-    assert [level for level, _ in await findings(overview=overview)] == ["ok", "error", "warning", "warning"]
+    assert [level for level, _ in await findings(overview=overview)] == ["ok", "error", "warning", "warning", "warning"]
 
 
 @pytest.fixture
