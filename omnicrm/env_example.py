@@ -16,6 +16,8 @@ HEAD = """\
 
 def shown_default(spec: Field[Any]) -> str:
     """A setting's default as it is written in the environment; empty for none."""
+    if spec.default is None:
+        return ""
     if isinstance(spec.default, float):
         return f"{spec.default:g}"
     return ",".join(spec.default) if isinstance(spec.default, tuple) else str(spec.default)

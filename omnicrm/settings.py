@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 from connectors.email.settings import EmailSettings
 from connectors.meta.settings import MetaSettings
 from connectors.whapi.settings import WhapiSettings
+from notify.settings import NotifySettings
 from omnicrm.hours import BusinessHours, ClosedDays, next_opening, read_closed_days, read_hours, say_when
 from omnicrm.setting import SettingsError, integer, number, one_of, per_channel, setting, time_zone, url
 
@@ -116,12 +117,16 @@ class MachinerySettings:
 
 # In the order of the documents. A new platform adds its line here and below.
 SECTIONS: tuple[type, ...] = (
-    DatabaseSettings, MetaSettings, WhapiSettings, EmailSettings, BehaviourSettings, AraSettings, MachinerySettings,
+    DatabaseSettings, MetaSettings, WhapiSettings, EmailSettings, BehaviourSettings, AraSettings, NotifySettings,
+    MachinerySettings,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(MachinerySettings, AraSettings, BehaviourSettings, EmailSettings, WhapiSettings, MetaSettings, DatabaseSettings):
+class Settings(
+    MachinerySettings, NotifySettings, AraSettings, BehaviourSettings, EmailSettings, WhapiSettings, MetaSettings,
+    DatabaseSettings,
+):
     """All settings."""
 
     @staticmethod
