@@ -23,6 +23,7 @@ from connectors.registry import build
 from connectors.webhook import take_webhook
 from crm.connect import open_crm
 from crm.port import Crm
+from notify.settings import require_notify
 from omnicrm.settings import Settings, SettingsError
 from turns.dialogue import RasaDialogue
 from turns.runtime import Runtime
@@ -54,6 +55,7 @@ class PlatformInput(InputChannel):
         """Build from the environment; stops the process with one clear line per missing or wrong setting."""
         try:
             settings = Settings.load()
+            require_notify(settings)
             _log_at(settings.log_level)
             return cls(settings)
         except SettingsError as error:

@@ -40,10 +40,11 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line of ``omnicrm doctor``, in Spanish, with what to do next."""
+    """One line of ``omnicrm doctor``, in Spanish, with what to do next. ``token``: our access ends soon; the staff is told."""
 
     level: Literal["ok", "warning", "error"]
     text: str
+    token: bool = False
 
 
 class Desk(Protocol):

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from connectors.registry import commands as platform_commands
+from notify.cli import notify_app, webhook_app
 
 # Before anything imports Rasa or TensorFlow: no calls home, no talk about graphics cards.
 QUIET = {"RASA_TELEMETRY_ENABLED": "false", "TF_CPP_MIN_LOG_LEVEL": "2", "SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
@@ -110,6 +111,8 @@ def chat(
 
 for commands in platform_commands():
     app.add_typer(commands)
+app.add_typer(notify_app)
+app.add_typer(webhook_app)
 
 
 def main(arguments: list[str] | None = None) -> None:  # noqa: UP007 - typer reads annotations at run time

@@ -17,6 +17,7 @@ import yaml
 import ara.knowledge
 from connectors.platform import Finding, Platform
 from crm.port import Crm, CrmError, CrmMisconfigured, CrmUnavailable
+from notify.health import check_targets, check_told
 from omnicrm import model
 from omnicrm.migrate import read_migrations
 from omnicrm.settings import Settings, SettingsError
@@ -57,6 +58,7 @@ async def _sections(project: Path) -> AsyncIterator[tuple[str, Sequence[Finding]
         return
     yield "Ajustes", check_settings(settings)
     yield "Base de datos", await check_database(settings)
+    yield "Avisos", await check_notices(settings)
     yield "Modelo", check_model(project)
     yield "Conocimiento de Ara", check_knowledge()
     yield "Acciones", await check_actions(project)
@@ -140,6 +142,21 @@ async def check_schema(crm: Crm) -> list[Finding]:
     if found > ours:
         return [_warning(f"Tiene la versión {found}, más nueva que este programa ({ours}): actualiza el programa.")]
     return [_ok(f"Contesta, en la versión {found}."), *_queues(overview)]
+
+
+async def check_notices(settings: Settings) -> list[Finding]:
+    """Who of the staff is told what, and whether telling works."""
+    from crm.connect import open_crm
+
+    found = check_targets(settings)
+    # What is wrong with the database itself stands above.
+    with suppress(CrmError, asyncio.TimeoutError):
+        crm = await asyncio.wait_for(open_crm(settings), CHECK_SECONDS)
+        try:
+            found += check_told(await asyncio.wait_for(crm.call("omnicrm_notice_status"), CHECK_SECONDS))
+        finally:
+            await crm.close()
+    return found
 
 
 def _queues(overview: Any) -> list[Finding]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from connectors.message import AccountState, AnyEvent, Unsupported, event_to_json
 from connectors.platform import Listener, Platform
 from crm.port import Crm, CrmRejected
+from notify.service import Service
 from omnicrm.settings import Settings
 from turns.desk import CrmDesk
 from turns.housekeeping import Housekeeping, silence_limits
@@ -30,6 +31,7 @@ class Runtime:
         self._platforms: Mapping[str, Platform] = {f"{p.channel}:{p.account}": p for p in platforms}
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._worker: Worker | None = None
+        self._service: Service | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def receive(self, events: Sequence[AnyEvent]) -> list[dict[str, object]]:
@@ -67,11 +69,13 @@ class Runtime:
         return results
 
     def listen(self) -> None:
-        """Let the platforms that fetch by themselves begin, and the housekeeping; needs a running event loop."""
+        """Let the platforms that fetch by themselves begin, housekeeping, and the telling of others; needs a running event loop."""
         desk = CrmDesk(self._crm, self.receive, self._name)
         keeping = Housekeeping(self._crm, self._name, silence_limits(self._settings.close_after_hours))
         self._tasks.append(asyncio.create_task(keeping.run()))
         self._tasks += [asyncio.create_task(p.listen(desk)) for p in self._platforms.values() if isinstance(p, Listener)]
+        self._service = Service(self._settings, self._crm, self._name, [p.name for p in self._platforms.values()])
+        self._service.start()
 
     def start(self, dialogue: Dialogue) -> None:
         """Start working; needs a running event loop."""
@@ -93,6 +97,8 @@ class Runtime:
         """Finish what is under way and close everything."""
         if self._worker is not None:
             await self._worker.stop()
+        if self._service is not None:
+            await self._service.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

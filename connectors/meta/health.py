@@ -83,7 +83,7 @@ def _expiry(token: dict[str, Json], now: datetime) -> list[Finding]:
         # 0 means never.
         end = as_moment(token.get(name))
         if end is not None and end - now < WARN_BEFORE:
-            findings.append(Finding(level="warning", text=f"{what} vence el {end:%Y-%m-%d}: antes, {_RENEW}"))
+            findings.append(Finding(level="warning", text=f"{what} vence el {end:%Y-%m-%d}: antes, {_RENEW}", token=True))
     return findings
 
 

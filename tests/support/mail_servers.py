@@ -48,16 +48,17 @@ class Certificate:
         return ssl.create_default_context(cafile=str(self.file))
 
 
-def make_certificate(folder: Path) -> Certificate:
-    """Write a new certificate into a folder."""
+def make_certificate(folder: Path, *names: str) -> Certificate:
+    """Write a new certificate into a folder, for this machine and these names."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.test")])
+    alternatives = [x509.IPAddress(ipaddress.ip_address(HOST)), *map(x509.DNSName, names)]
     now = datetime.now(timezone.utc)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )  # fmt: skip
