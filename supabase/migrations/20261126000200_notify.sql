@@ -265,7 +265,7 @@ create table if not exists omnicrm.feed (
 ) with (fillfactor = 80);
 create index if not exists feed_subscription_idx on omnicrm.feed (subscription_id, id);
 create index if not exists feed_due_idx on omnicrm.feed (subscription_id, due_at, id) where status in ('waiting', 'sending');
-create index if not exists feed_order_idx on omnicrm.feed (subscription_id, key, id) where status in ('waiting', 'sending');
+create index if not exists feed_order_idx on omnicrm.feed (key, subscription_id, id) where status in ('waiting', 'sending');
 create index if not exists feed_settled_idx on omnicrm.feed (settled_at) where settled_at is not null;
 
 create or replace function omnicrm.is_followed() returns boolean
@@ -396,7 +396,13 @@ begin
     end if;
     was := omnicrm.client_shown(to_jsonb(old));
     select jsonb_object_agg(s.key, s.value) into changed from jsonb_each(shown) s where s.value is distinct from was -> s.key;
-    if changed is not null then
+    if changed is null then
+        return null;
+    end if;
+    -- What one transaction does to a client is one event, even where it takes several statements.
+    update omnicrm.feed f set data = jsonb_set(f.data, '{fields}', f.data -> 'fields' || changed)
+    where f.key = 'client:' || new.id and f.type in ('client.created', 'client.updated') and f.created_at = now() and f.status = 'waiting';
+    if not found then
         perform omnicrm.emit('client.updated', 'client:' || new.id, jsonb_build_object('client', new.id::text, 'fields', changed));
     end if;
     return null;
@@ -417,7 +423,7 @@ begin
             'before', to_jsonb(old.tags)));
     elsif tg_table_name = 'stage_changes' then
         perform omnicrm.emit('client.stage', 'client:' || new.client_id, jsonb_strip_nulls(jsonb_build_object('client', new.client_id::text,
-            'stage', new.stage, 'before', new.before, 'reason', new.reason, 'by', new.by)));
+            'stage', new.stage, 'before', new.before, 'reason', new.reason, 'by', new."by")));
     elsif tg_op = 'INSERT' then
         perform omnicrm.emit('client.merged', 'client:' || new.kept, jsonb_build_object('client', new.kept::text, 'gone', new.gone::text,
             'merge', new.id, 'reason', new.reason, 'by', new.actor));
