@@ -93,8 +93,7 @@ def _digest_line(group: Sequence[Item], link: str) -> str:
         reason = reason_of(item)
         said.append(_SAID[item.kind] + (f" ({reason})" if reason else ""))
     more = sum(item.count - 1 for item in group)
-    name = who(first)
-    line = f"- {name[:1].upper()}{name[1:]}: {'; '.join(said)}" + (f", y {more} más" if more else "") + "."
+    line = f"- {_sentence(who(first))}: {'; '.join(said)}" + (f", y {more} más" if more else "") + "."
     return " ".join([line, *_link_line(first, link)])
 
 
@@ -112,6 +111,7 @@ _SAID = {
 }
 
 
+_OUR_WORDS = ("correo", "prueba local", "la tienda", "un cliente", "webhook")
 # What to do, or not to do, about it.
 _ADVICE = {
     "channel_down": "Los mensajes esperan y salen solos cuando se arregle. Revisa con: omnicrm doctor",
@@ -121,8 +121,12 @@ _ADVICE = {
 
 def headline(item: Item) -> str:
     """Who and what, in one line without a full stop."""
-    line = _headline(item, who(item))
-    return line[:1].upper() + line[1:]
+    return _sentence(_headline(item, who(item)))
+
+
+def _sentence(line: str) -> str:
+    """A line that begins with a capital where it begins with a word of ours: a handle stays as it is."""
+    return line[:1].upper() + line[1:] if line.startswith(_OUR_WORDS) else line
 
 
 def _headline(item: Item, name: str) -> str:

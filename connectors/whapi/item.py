@@ -13,12 +13,16 @@ from connectors.whapi.identity import Chat, read_chat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
-    """Our side: the channel (the account), our number's canonical user ("" where it is not set), and what we answer."""
+    """Our side: the channel (the account), our number's canonical user ("" where it is not set), and what we answer.
+
+    ``staff``: canonical users and groups that notices go to.
+    """
 
     channel: str
     number: str = ""
     groups: Literal["off", "mentioned"] = "off"
     stale_seconds: float = 3600.0
+    staff: frozenset[str] = frozenset()
 
     def is_us(self, value: Json) -> bool:
         """Whether an id names our own number, in any of its spellings."""

@@ -34,6 +34,8 @@ def read_message(call: Call, raw: Json) -> Iterator[AnyEvent]:
         yield call.fact("story" if name == "story" else chat.kind, raw, type=name or None)
     elif _is_note_to_self(call, raw, chat):
         yield call.fact("note_to_self", raw, occasion=as_id(raw.get("id")) or "", type=name or None)
+    elif _may_be_a_notice(call, raw, chat):
+        yield call.fact("notice", raw, occasion=as_id(raw.get("id")) or "", type=name or None)
     elif not call.ours.talks_in(chat):
         yield call.fact("group_message", raw, occasion=as_id(raw.get("id")) or "", type=name or None)
     elif name == "poll_update":
@@ -120,6 +122,12 @@ def _is_note_to_self(call: Call, message: dict[str, Json], chat: Chat) -> bool:
         return chat.user == call.ours.number
     author = read_chat(message.get("from")) if message.get("from_me") is True else None
     return author is not None and author.user == chat.user
+
+
+def _may_be_a_notice(call: Call, message: dict[str, Json], chat: Chat) -> bool:
+    """What a program said to one of the staff: no person took a conversation over, and nobody of the staff is a customer."""
+    written_by_hand = SOURCES.get(as_text(message.get("source")) or "") is False
+    return chat.user in call.ours.staff and message.get("from_me") is True and not written_by_hand
 
 
 def _speaks_to_us(call: Call, message: dict[str, Json]) -> bool:

@@ -16,9 +16,10 @@ from connectors.platform import Answer, Desk, Finding, Profile, Request
 from connectors.values import as_id
 from connectors.whapi import capabilities, health, webhook
 from connectors.whapi.client import WhapiClient
-from connectors.whapi.identity import user_of
+from connectors.whapi.identity import read_chat, user_of
 from connectors.whapi.item import Ours
 from connectors.whapi.watch import Watch
+from notify.settings import whatsapp_chats
 from omnicrm.setting import require
 from omnicrm.settings import Settings
 
@@ -58,11 +59,13 @@ class Whatsapp:
         shows = capabilities.TEXT if settings.whapi_interactive == "text" else capabilities.INTERACTIVE
         # An ordinary number, which WhatsApp bans for writing like a machine.
         self.capabilities = replace(shows, sends_per_second=settings.whapi_send_per_minute / 60)
+        told = [address.removeprefix("+") for address in whatsapp_chats(settings)]
         ours = Ours(
             channel=settings.whapi_channel_id,
             number=user_of(settings.whapi_number) if settings.whapi_number else "",
             groups="mentioned" if mentioned else "off",
             stale_seconds=settings.whapi_stale_seconds,
+            staff=frozenset(chat.user for chat in map(read_chat, told) if chat is not None),
         )
         self._webhook = webhook.Webhook(ours=ours, secrets=settings.whapi_webhook_secret)
         self._account = health.Account(ours=ours, secrets=settings.whapi_webhook_secret)

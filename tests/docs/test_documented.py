@@ -42,7 +42,8 @@ def test_every_command_of_a_platform_is_in_the_readme() -> None:
         assert group.typer_instance is not None
         for command in group.typer_instance.registered_commands:
             assert command.callback is not None
-            assert f"`omnicrm {group.typer_instance.info.name} {command.callback.__name__}`" in README
+            name = command.name or command.callback.__name__
+            assert f"`omnicrm {group.typer_instance.info.name} {name}`" in README
 
 
 @pytest.mark.parametrize("document", [README, OPERATION], ids=["README", "operacion"])

@@ -223,6 +223,16 @@ def test_what_is_no_conversation_of_ours_makes_no_customer(chat_id: str, from_me
     assert isinstance(event, Fact) and event.address is None
 
 
+@pytest.mark.parametrize("chat_id", [f"{CUSTOMER}@s.whatsapp.net", "1203631@g.us"])
+def test_a_notice_to_the_staff_makes_nobody_a_customer(chat_id: str) -> None:
+    ours = replace(OURS, groups="mentioned", staff=frozenset({"+525512345678", "1203631@g.us"}))
+    event = one(message(chat_id=chat_id, from_me=True, source="api"), ours=ours)
+    assert isinstance(event, Fact) and (event.name, event.address) == ("notice", None)
+    assert isinstance(one(message(chat_id=chat_id, from_me=True, source="mobile"), ours=ours), Echo)
+    # With whoever is told nothing, it is the echo of an answer.
+    assert isinstance(one(message(from_me=True, source="api", chat_id="5215500000000@s.whatsapp.net"), ours=ours), Echo)
+
+
 def test_without_our_number_nobody_can_mention_us() -> None:
     ours = Ours(channel=CHANNEL, groups="mentioned")
     event = one(message(chat_id="1203631@g.us", context={"mentions": [""], "quoted_author": ""}), ours=ours)
