@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from notify.quiet import QuietHours, read_quiet_hours
 from omnicrm.setting import SettingsError, listed, number, setting
@@ -84,15 +83,6 @@ def link(value: str) -> str:
     return value
 
 
-def zone(value: str) -> str:
-    """The name of a time zone."""
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("must be a name of the tz database") from None
-    return value
-
-
 def networks(value: str) -> tuple[Network, ...]:
     """Networks between commas, in CIDR notation."""
     try:
@@ -159,7 +149,6 @@ class NotifySettings:
         "", "Address of a conversation in the shop's own CRM, for notices", link,
         example="https://crm.example.com/conversations/{conversation}",
     )
-    business_timezone: str = setting("America/Mexico_City", "The shop's time zone", zone, example="America/Mexico_City")
     webhook_allow_networks: tuple[Network, ...] = setting(
         (), "Private networks that webhooks may reach; all are refused otherwise", networks, example="10.0.0.0/8,127.0.0.0/8"
     )
