@@ -69,7 +69,7 @@ class Runtime:
         return results
 
     def listen(self) -> None:
-        """Let the platforms that fetch by themselves begin, housekeeping, and the telling of others; needs a running event loop."""
+        """Begin all that needs no model: platforms that fetch, housekeeping, telling others. Needs a running event loop."""
         desk = CrmDesk(self._crm, self.receive, self._name)
         keeping = Housekeeping(self._crm, self._name, silence_limits(self._settings.close_after_hours))
         self._tasks.append(asyncio.create_task(keeping.run()))

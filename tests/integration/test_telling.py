@@ -8,14 +8,21 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from email.policy import default as modern
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from connectors.http import http_client
 from crm.connect import open_crm
 from crm.port import Crm, CrmUnavailable
+from notify.guard import Poster
+from notify.notices import Notices
+from notify.outlets import Outlets
+from notify.quiet import read_quiet_hours
 from notify.service import Service
 from notify.settings import Target
 from omnicrm.settings import Settings
@@ -138,6 +145,35 @@ async def test_a_webhook_gets_a_text_and_what_programs_need(crm: Crm, told: Sett
     assert (item["kind"], item["count"], item["channel"]) == ("handover", 1, "IG")
     assert item["link"] == LINK.replace("{conversation}", item["conversation"])
     assert post.id == post.document["id"]
+
+
+async def test_a_night_is_told_in_the_morning_in_one_mail(crm: Crm, told: Settings, mail: SmtpServer, database: Any) -> None:
+    # A night to come, because the database has a clock of its own.
+    later = datetime.now(timezone.utc) + timedelta(days=2)
+    now = [later.astimezone(ZoneInfo("America/Mexico_City")).replace(hour=23, minute=0)]
+    settings = replace(told, notify_quiet_hours=read_quiet_hours("22:00-08:00"))
+    poster = Poster()
+    async with http_client(settings) as http:
+        outlets = Outlets(settings, http, poster, lambda: now[0])
+        notices = Notices(crm, settings, outlets, lambda: now[0])
+        for user in ("1", "2"):
+            await ask_for_a_person(crm, address=replace(CUSTOMER, user=user * 6))
+        assert (await notices.claim(5))[0] == []
+        database.run("update omnicrm.notice_messages set due_at = now()")
+        now[0] += timedelta(hours=10)
+        (work,), _ = await notices.claim(5)
+        await notices.deliver(work)
+        await outlets.close()
+    await poster.close()
+    (taken,) = mail.mails
+    message = message_from_bytes(taken.content, policy=modern)
+    assert message["Subject"] == "2 avisos de las horas de silencio"
+    first, *lines = message.get_content().splitlines()
+    assert first == "2 avisos de las horas de silencio (22:00-08:00):"
+    assert [line.partition(" https://")[0] for line in lines] == [
+        "- …1111 (Instagram): pide hablar con una persona (pidió factura).",
+        "- …2222 (Instagram): pide hablar con una persona (pidió factura).",
+    ]
 
 
 async def test_a_mail_whose_fate_is_unknown_is_not_sent_again(
