@@ -69,7 +69,7 @@ def _webhook(webhook: dict[str, Any]) -> list[Finding]:
             f"{webhook['waiting']} eventos esperan. Pruébalo con `omnicrm webhook test {webhook['webhook']}`."
         )
         return [Finding(level="warning", text=text)]
-    return [Finding(level="ok", text=f"{name}: recibe eventos.")]
+    return [Finding(level="ok", text=f"{name}: encendido, sin fallas.")]
 
 
 def host_of(url: str) -> str:
