@@ -13,6 +13,11 @@ from simulator.client import SimulatorClient
 from tests.support.postgres import Database, PostgresServer
 from tests.support.real_bot import RealBot, real_bot
 
+# Who of the staff is told when a customer asks for a person.
+STAFF_MAIL = "equipo@tienda.example"
+# As WhatsApp writes the Mexican number +52 55 9999 0001.
+STAFF_WHATSAPP = "5215599990001"
+
 
 @pytest.fixture(scope="session")
 def bot_database(postgres_server: PostgresServer, template: Database) -> Database:
@@ -23,7 +28,11 @@ def bot_database(postgres_server: PostgresServer, template: Database) -> Databas
 @pytest.fixture(scope="session")
 def bot(bot_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealBot]:
     """The real bot, its action server and the simulator."""
-    with real_bot(bot_database.url, tmp_path_factory.mktemp("bot")) as started:
+    staff = {
+        "NOTIFY_HANDOVER": f"email:{STAFF_MAIL}, whatsapp:+525599990001",
+        "NOTIFY_LINK": "https://crm.example/c/{{conversation}}",
+    }
+    with real_bot(bot_database.url, tmp_path_factory.mktemp("bot"), **staff) as started:
         yield started
 
 
