@@ -28,7 +28,7 @@ async def take_webhook(platform: Platform, receive: Receive, request: SanicReque
     200 after the events are committed; 503 when they cannot be, so that the platform delivers again; 413 over the
     platform's size; else what the platform's own check says (401, 403, 400).
     """
-    body = await _read(request, platform.max_body)
+    body = await read_body(request, platform.max_body)
     if body is None:
         return response.text("too large", status=413)
     call = Request(
@@ -46,7 +46,7 @@ async def take_webhook(platform: Platform, receive: Receive, request: SanicReque
     return response.text(answer.text, status=answer.status)
 
 
-async def _read(request: SanicRequest, limit: int) -> bytes | None:
+async def read_body(request: SanicRequest, limit: int) -> bytes | None:
     """The body of a streamed request; None as soon as it is known to be over the limit."""
     if int(request.headers.get("content-length") or 0) > limit:
         return None

@@ -13,6 +13,7 @@ import typer
 
 from connectors.registry import commands as platform_commands
 from notify.cli import notify_app, webhook_app
+from router.cli import app as apikey
 
 # Before anything imports Rasa or TensorFlow: no calls home, no talk about graphics cards.
 QUIET = {"RASA_TELEMETRY_ENABLED": "false", "TF_CPP_MIN_LOG_LEVEL": "2", "SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
@@ -113,6 +114,7 @@ for commands in platform_commands():
     app.add_typer(commands)
 app.add_typer(notify_app)
 app.add_typer(webhook_app)
+app.add_typer(apikey)
 
 
 def main(arguments: list[str] | None = None) -> None:  # noqa: UP007 - typer reads annotations at run time

@@ -218,6 +218,9 @@ def check_channels(project: Path, settings: Settings, http: httpx.AsyncClient) -
                 warnings.simplefilter("ignore")
                 warnings.showwarning = lambda *_, **__: None
                 channel = getattr(importlib.import_module(module), class_name)
+            if not hasattr(channel, "platform_name"):
+                found.append(_ok(f"{class_name}: listo, contesta en {channel.address}."))
+                continue
             platforms.append(build(channel.platform_name, settings, http))
         except SettingsError as error:
             found += [_error(f"{class_name}: {line}") for line in str(error).splitlines()]

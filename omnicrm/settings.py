@@ -22,6 +22,7 @@ from connectors.whapi.settings import WhapiSettings
 from notify.settings import NotifySettings
 from omnicrm.hours import BusinessHours, ClosedDays, next_opening, read_closed_days, read_hours, say_when
 from omnicrm.setting import SettingsError, integer, number, one_of, per_channel, setting, time_zone, url
+from router.settings import ApiSettings
 
 __all__ = ["SECTIONS", "Settings", "SettingsError"]
 
@@ -118,13 +119,13 @@ class MachinerySettings:
 # In the order of the documents. A new platform adds its line here and below.
 SECTIONS: tuple[type, ...] = (
     DatabaseSettings, MetaSettings, WhapiSettings, EmailSettings, BehaviourSettings, AraSettings, NotifySettings,
-    MachinerySettings,
+    ApiSettings, MachinerySettings,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(
-    MachinerySettings, NotifySettings, AraSettings, BehaviourSettings, EmailSettings, WhapiSettings, MetaSettings,
+    MachinerySettings, ApiSettings, NotifySettings, AraSettings, BehaviourSettings, EmailSettings, WhapiSettings, MetaSettings,
     DatabaseSettings,
 ):
     """All settings."""

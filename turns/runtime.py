@@ -56,8 +56,8 @@ class Runtime:
             if isinstance(event, AccountState) and not event.ok:
                 account = f"{event.channel}:{event.account}"
                 logger.error("account cannot send action=receive account=%s reason=%s", account, event.reason)
-        if self._worker is not None and any(result.get("due") for result in results):
-            self._worker.wake()
+        if any(result.get("due") for result in results):
+            self.wake()
         return results
 
     async def _store(self, events: Sequence[AnyEvent]) -> list[dict[str, object]]:
@@ -67,6 +67,26 @@ class Runtime:
             p_stale_seconds=self._settings.reply_max_age_seconds,
         )
         return results
+
+    @property
+    def settings(self) -> Settings:
+        """All settings."""
+        return self._settings
+
+    @property
+    def crm(self) -> Crm:
+        """The database."""
+        return self._crm
+
+    @property
+    def platforms(self) -> Mapping[str, Platform]:
+        """What this bot sends to, by channel and account: ``IG:17841…``."""
+        return self._platforms
+
+    def wake(self) -> None:
+        """Let the worker look for work now, if there is one."""
+        if self._worker is not None:
+            self._worker.wake()
 
     def listen(self) -> None:
         """Begin all that needs no model: platforms that fetch, housekeeping, telling others. Needs a running event loop."""

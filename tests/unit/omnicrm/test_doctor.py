@@ -111,8 +111,9 @@ def test_a_missing_and_an_old_model_are_told_apart(project: Path) -> None:
 async def test_the_channels_of_credentials_are_built_and_name_their_webhook(project: Path) -> None:
     async with httpx.AsyncClient() as http:
         found, platforms = doctor.check_channels(project, Settings.load(ALL, dotenv=None), http)
-    assert [f.level for f in found] == ["ok"] * 4
+    assert [f.level for f in found] == ["ok"] * 5
     assert [platform.name for platform in platforms] == ["instagram", "messenger", "whatsapp", "email"]
+    assert any("/api/v1" in f.text for f in found)
 
 
 async def test_one_channel_without_settings_does_not_hide_the_others(project: Path) -> None:
