@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -23,6 +24,7 @@ NOT_RUNNING = "messenger"
 def serve(port: int) -> None:
     """Serve until killed. One channel is left out: a bot need not run all."""
     settings = Settings.load(dotenv=None)
+    logging.basicConfig(level=settings.log_level)
     app = Sanic("api")
     app.blueprint(api_blueprint(settings.api_requests_per_minute))
 
