@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from connectors.message import Json
 from router.keys import Scope
-from router.schemas import CHANNEL, ID, NUMBER, STAGES, STATES
+from router.schemas import CHANNEL, ID, NUMBER, STAGES, STATES, text
 
 PREFIX = "/api/v1"
 
@@ -58,9 +58,9 @@ IDEMPOTENCY_KEY = {
 }  # fmt: skip
 
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": 100, "default": 50, "description": "How many at most."}
-_CURSOR = {"type": "string", "minLength": 1, "maxLength": 400, "description": "The `next` of the page before."}
+_CURSOR = text(400, description="The `next` of the page before.")
 _PAGE: Mapping[str, Json] = {"limit": _LIMIT, "cursor": _CURSOR}
-_WORD = {"type": "string", "minLength": 1, "maxLength": 254}
+_TAG = text(50)
 _SEND = ("not-found", "window-closed", "opted-out", "channel-not-running", "too-long", "key-reused", "conflict")
 
 
@@ -93,7 +93,7 @@ ROUTES: Sequence[Route] = (
         query={
             "state": {"type": "string", "enum": STATES}, "channel": CHANNEL, "client": ID,
             "attention": {"type": "boolean", "description": "true: only those that somebody should look at."},
-            "tag": {**_WORD, "maxLength": 50}, **_PAGE,
+            "tag": _TAG, **_PAGE,
         },
     ),
     Route(
@@ -107,9 +107,9 @@ ROUTES: Sequence[Route] = (
     Route(
         method="GET", path="/clients", name="clients", gives="ClientSummaryPage", summary="Clients, in the order of their ids",
         query={
-            "phone": {**_WORD, "maxLength": 40, "description": "With country code, or 10 digits for Mexico."},
-            "email": _WORD, "tag": {**_WORD, "maxLength": 50}, "stage": {"type": "string", "enum": STAGES},
-            "q": {**_WORD, "maxLength": 100, "description": "How the name begins; without regard to capitals and accents."},
+            "phone": text(40, description="With country code, or 10 digits for Mexico."),
+            "email": text(254), "tag": _TAG, "stage": {"type": "string", "enum": STAGES},
+            "q": text(100, description="How the name begins; without regard to capitals and accents."),
             **_PAGE,
         },
     ),
@@ -172,7 +172,7 @@ def find(path: str) -> Found:
     for route in ROUTES:
         match = route.pattern.fullmatch(path)
         if match:
-            found = {name: unquote(text, errors="replace") for name, text in match.groupdict().items()}
-            if all(re.fullmatch(PLACES[name]["pattern"].strip("^$"), text) for name, text in found.items()):
+            found = {name: unquote(given, errors="replace") for name, given in match.groupdict().items()}
+            if all(re.fullmatch(PLACES[name]["pattern"].strip("^$"), given) for name, given in found.items()):
                 routes[route.method], ids = route, found
     return Found(routes, ids)

@@ -16,6 +16,11 @@ STATUSES = [
 MAX_PARTS = 10
 MAX_TEXT = 20_000
 
+# Controls that no channel shows and no name holds; a text may have lines and tabs.
+LINE = r"^[^\x00-\x1f\x7f]*$"
+LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+VISIBLE = r"\S"
+
 _TIME = {"type": "string", "format": "date-time"}
 
 
@@ -32,9 +37,11 @@ def _maybe(schema: Json) -> Json:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _text(longest: int, **more: Json) -> Json:
-    """A text with something to see in it."""
-    return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"\S", **more}
+def text(longest: int, pattern: str = LINE, **more: Json) -> Json:
+    """A text with something to see in it, by default of one line."""
+    return {
+        "type": "string", "maxLength": longest, "pattern": pattern, "allOf": [{"pattern": VISIBLE}], **more,
+    }  # fmt: skip
 
 
 def _given(required: list[str], properties: dict[str, Json], **more: Json) -> Json:
@@ -60,10 +67,11 @@ def _page(item: str) -> Json:
 
 ID = {"type": "string", "pattern": "^[A-Za-z0-9-]{1,64}$", "description": "As other answers gave it."}
 NUMBER = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$", "description": "As other answers gave it."}
-PERSON = _text(80, description="Who of the staff does this; the key's name if left out.", examples=["Ana"])
+PERSON = text(80, description="Who of the staff does this; the key's name if left out.", examples=["Ana"])
 CHANNEL = {"type": "string", "enum": CHANNELS, "description": "WhatsApp, Instagram, Messenger, email, TikTok."}
-_TAG = _text(50, examples=["mayoreo"])
-_URL = {"type": "string", "pattern": r"^https://[^\s/]\S*$", "maxLength": 2000, "examples": ["https://extractoseum.com/arnica"]}
+_TAG = text(50, examples=["mayoreo"])
+_URL = {"type": "string", "pattern": r"^https://[^\s/\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*$", "maxLength": 2000, "examples": ["https://extractoseum.com/arnica"]}
+_EMAIL = r'^[^@\s<>"\x00-\x1f\x7f]+@[^@\s<>"\x00-\x1f\x7f]+\.[^@\s<>".\x00-\x1f\x7f]+$'
 _STRING = {"type": "string"}
 _ANY = {"type": "object"}
 
@@ -77,7 +85,7 @@ _MESSAGE: dict[str, Json] = {
         ),
     },
     "person": PERSON,
-    "text": _text(MAX_TEXT, examples=["Tu pedido salió hoy."]),
+    "text": text(MAX_TEXT, LINES, examples=["Tu pedido salió hoy."]),
     "buttons": {
         "type": "array", "minItems": 1, "maxItems": 13, "items": reference("Button"),
         "description": "Stay in the chat. What a channel cannot show becomes quick replies, or numbered lines.",
@@ -107,9 +115,8 @@ TAKEN: dict[str, Json] = {
     "Button": _given(
         ["title"],
         {
-            "title": _text(200, examples=["Ver precios"]),
-            "payload": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": r"\S",
-                        "description": "Comes back to the bot when it is tapped; the title if left out."},
+            "title": text(200, examples=["Ver precios"]),
+            "payload": text(1000, LINES, description="Comes back to the bot when it is tapped; the title if left out."),
             "url": {**_URL, "description": "Opens instead."},
         },
         **{"not": {"required": ["payload", "url"]}},
@@ -117,7 +124,7 @@ TAKEN: dict[str, Json] = {
     "Card": _given(
         ["title"],
         {
-            "title": _text(200), "subtitle": _text(200), "image_url": _URL, "url": _URL,
+            "title": text(200), "subtitle": text(200), "image_url": _URL, "url": _URL,
             "buttons": {"type": "array", "maxItems": 3, "items": reference("Button")},
         },
     ),
@@ -142,21 +149,21 @@ TAKEN: dict[str, Json] = {
         minProperties=1,
     ),
     "StageChange": _given(
-        ["stage"], {"stage": {"type": "string", "enum": STAGES}, "reason": _text(200), "person": PERSON}
+        ["stage"], {"stage": {"type": "string", "enum": STAGES}, "reason": text(200), "person": PERSON}
     ),
     "ClientEdit": _given(
         [],
         {
-            "name": _maybe(_text(200)),
-            "phone": _maybe(_text(40, description="With country code, or 10 digits for Mexico.", examples=["+525512345678"])),
-            "email": _maybe(_text(254, format="email", examples=["ines@example.com"])),
+            "name": _maybe(text(200)),
+            "phone": _maybe(text(40, description="With country code, or 10 digits for Mexico.", examples=["+525512345678"])),
+            "email": _maybe(text(254, _EMAIL, examples=["ines@example.com"])),
             "person": PERSON,
         },
         anyOf=[{"required": [name]} for name in ("name", "phone", "email")],
         description="What is left out stays; null takes away.",
     ),
     "MergeOrder": _given(
-        ["keep", "gone"], {"keep": ID, "gone": ID, "reason": _text(200), "person": PERSON},
+        ["keep", "gone"], {"keep": ID, "gone": ID, "reason": text(200), "person": PERSON},
         description="`gone` is joined to `keep`, which stays.",
     ),
 }  # fmt: skip

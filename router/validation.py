@@ -15,14 +15,16 @@ from jsonschema.validators import RefResolver, extend  # type: ignore[import-unt
 from connectors.message import Json
 from router.problem import Problem
 from router.routes import Route
-from router.schemas import COMPONENTS
+from router.schemas import COMPONENTS, LINE, LINES, VISIBLE
 
 MAX_ERRORS = 20
 MAX_NESTING = 32
 _LONGEST_DETAIL = 300
 _INTEGER = re.compile(r"-?[0-9]{1,9}")
-# Controls that no channel shows and no name holds; a text may have lines and tabs.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_PATTERNS = {
+    VISIBLE: "must have something to see", LINE: "must be one line, without control characters",
+    LINES: "must not have control characters",
+}  # fmt: skip
 
 
 def read_body(route: Route, content_type: str | None, body: bytes) -> dict[str, Json]:
@@ -115,11 +117,12 @@ def _depth(value: Json) -> int:
 # --- schemas -------------------------------------------------------------------------------------------------------------
 
 
-def _pattern(_validator: Any, pattern: str, instance: Json, _schema: Json) -> Iterator[ValidationError]:
+def _pattern(_validator: Any, pattern: str, instance: Json, schema: Json) -> Iterator[ValidationError]:
+    if not isinstance(instance, str) or len(instance) > schema.get("maxLength", len(instance)):
+        return
     # JSON Schema's `$` is the very end; Python's lets a line break stand behind it.
-    if isinstance(instance, str) and not re.search(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), instance):
-        said = "must have something to see" if pattern == r"\S" else f"does not match {pattern}"
-        yield ValidationError(said)
+    if not re.search(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), instance):
+        yield ValidationError(_PATTERNS.get(pattern, f"does not match {pattern}"))
 
 
 _Validator = extend(Draft202012Validator, {"pattern": _pattern})
@@ -165,11 +168,9 @@ def _said(error: ValidationError) -> str:
 
 
 def _unstorable(value: Json, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """Texts that PostgreSQL cannot hold, or that nobody can read."""
+    """Texts that JSON can write and that are none: no schema can say so."""
     if isinstance(value, str):
-        if _CONTROLS.search(value):
-            yield path, "must not have control characters"
-        elif not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
             yield path, "has half of a surrogate pair"
     elif isinstance(value, (dict, list)):
         for name, below in value.items() if isinstance(value, dict) else enumerate(value):
