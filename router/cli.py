@@ -40,7 +40,7 @@ def apikey() -> None:
 def create(
     name: Annotated[str, typer.Argument(help="Whose key it is: shown as the author of what it does.")],
     scope: Annotated[list[ScopeName], typer.Option(help="What it may do; several times for several.")],
-    days: Annotated[int, typer.Option(min=1, max=3650, help="Days until it expires; without this it does not.")] = 0,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="Days until it expires; without this it does not.")] = None,
 ) -> None:
     """Make a key and show it, once."""
     from router.keys import new_key
@@ -88,13 +88,11 @@ def revoke(key: Annotated[str, typer.Argument(help="The key's name, or the id in
 
 
 def _line(key: Any) -> str:
-    now = datetime.now(timezone.utc)
-    state = "good"
-    if key["revoked_at"]:
+    state = key["state"]
+    if state == "revoked":
         state = f"revoked {_day(key['revoked_at'])}"
     elif key["expires_at"]:
-        past = datetime.fromisoformat(key["expires_at"]) <= now
-        state = f"{'expired' if past else 'expires'} {_day(key['expires_at'])}"
+        state = f"{'expires' if state == 'good' else state} {_day(key['expires_at'])}"
     used = f"last used {_day(key['last_used_at'])}" if key["last_used_at"] else "never used"
     return f"{key['id']}  {key['name']}  {','.join(key['scopes'])}  {state}  {used}"
 

@@ -43,7 +43,8 @@ $$;
 create or replace function omnicrm.told_api_key(k omnicrm.api_keys) returns jsonb
 language sql stable set search_path = '' as $$
     select jsonb_build_object('id', k.id, 'name', k.name, 'scopes', to_jsonb(k.scopes), 'created_at', k.created_at, 'expires_at', k.expires_at,
-        'last_used_at', k.last_used_at, 'revoked_at', k.revoked_at)
+        'last_used_at', k.last_used_at, 'revoked_at', k.revoked_at,
+        'state', case when k.revoked_at is not null then 'revoked' when k.expires_at <= now() then 'expired' else 'good' end)
 $$;
 
 create or replace function public.omnicrm_api_key_create(p_id text, p_name text, p_hash text, p_scopes jsonb, p_expires_at timestamptz default null) returns jsonb

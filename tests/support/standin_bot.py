@@ -1,7 +1,7 @@
 """The whole bot but for Rasa, in processes that start at once.
 
-Webhook, database, worker and sender are the real ones. The dialogue repeats each line that the customer wrote, so that a test
-can count for every message whether it was answered; its state counts the turns of every bot.
+Webhook, API, database, worker and sender are the real ones. The dialogue repeats each line that the customer wrote, so that a
+test can count for every message whether it was answered; its state counts the turns of every bot.
 
 ``python -m tests.support.standin_bot`` loads everything, then reads one JSON object per line: {"port", "environment"}. For
 each it forks a bot and writes its process id.
@@ -28,6 +28,7 @@ from connectors.webhook import take_webhook
 from crm.connect import open_crm
 from omnicrm.processes import die_with_parent
 from omnicrm.settings import Settings
+from router.blueprint import api_blueprint
 from tests.support.crash import PAUSE_VARIABLE, Death, MortalCrm, MortalPlatform
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.runtime import Runtime
@@ -86,6 +87,8 @@ def serve(port: int) -> None:
     async def webhook(request: Any, below: str) -> Any:
         platform = next(p for p in platforms if request.path.startswith(p.webhook_path))
         return await take_webhook(platform, app.ctx.omnicrm.receive, request)
+
+    app.blueprint(api_blueprint(settings.api_requests_per_minute))
 
     @app.get("/")
     async def ready(_request: Any) -> Any:
