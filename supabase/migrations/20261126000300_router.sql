@@ -216,7 +216,8 @@ begin
                 -- What the state implies, for the index.
                 and (p_state is null or p_state not in ('waiting', 'with_person') or t.owner = 'human')
                 and (p_state is distinct from 'closed' or t.closed_at is not null)
-                and (p_tag is null or exists (select from omnicrm.people p where p.client_id = t.client_id and p.tags @> array[p_tag]))
+                -- As an array it is looked up first, and then leads to rows by their index.
+                and (p_tag is null or t.client_id = any (array(select p.client_id from omnicrm.people p where p.tags @> array[p_tag])))
             order by coalesce(c.last_message_at, '-infinity'::timestamptz) desc, c.id desc limit p_limit + 1) x), p_limit);
 end
 $$;
@@ -268,8 +269,10 @@ begin
         from (
             select c from public.clients c join omnicrm.people p on p.client_id = c.id
             where p.merged_into is null and (p_after is null or c.id < v_id)
-                and (p_phone is null or c.id in (select i.client_id from omnicrm.client_identities i where i.kind = 'phone' and i.value = v_phone))
-                and (p_email is null or c.id in (select i.client_id from omnicrm.client_identities i where i.kind = 'email' and i.value = v_email))
+                and (p_phone is null or c.id = any (array(
+                    select i.client_id from omnicrm.client_identities i where i.kind = 'phone' and i.value = v_phone)))
+                and (p_email is null or c.id = any (array(
+                    select i.client_id from omnicrm.client_identities i where i.kind = 'email' and i.value = v_email)))
                 and (p_tag is null or p.tags @> array[p_tag])
                 and (p_stage is null or p.stage = p_stage)
                 and (p_q is null or translate(lower(c.name), 'áéíóúüñàèìòù', 'aeiouunaeiou') like v_start)
