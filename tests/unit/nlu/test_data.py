@@ -128,13 +128,21 @@ def test_every_intent_has_a_rule(in_order: bool) -> None:
     assert {*INTENTS, "adjunto", "nlu_fallback"} - ruled == set()
 
 
+def _slots_of(rule: dict[str, Any]) -> dict[str, Any]:
+    """The slots that a rule's condition names."""
+    conditions = [c["slot_was_set"] for c in rule.get("condition", ()) if "slot_was_set" in c]
+    return {name: value for slots in conditions for slot in slots for name, value in slot.items()}
+
+
 def test_yes_has_an_answer_whatever_was_offered() -> None:
-    offers = {
-        condition["slot_was_set"][0]["oferta"]
-        for rule in _rules()
-        if _intents_of(rule) == {"afirmar"}
-        for condition in rule.get("condition", ())
-        if "slot_was_set" in condition
-    }
+    said_yes = [_slots_of(rule) for rule in _rules() if _intents_of(rule) == {"afirmar"}]
+    offers = {slots["oferta"] for slots in said_yes if "oferta" in slots}
     assert offers == set(DOMAIN["slots"]["oferta"]["values"])
     assert DOMAIN["slots"]["oferta"]["initial_value"] in offers
+
+
+@pytest.mark.parametrize("intent", ["afirmar", "negar"])
+def test_yes_and_no_say_whether_data_wait_for_them(intent: str) -> None:
+    form = {"active_loop": "pedido_form"}
+    outside = [rule for rule in _rules() if _intents_of(rule) == {intent} and form not in rule["condition"]]
+    assert {_slots_of(rule)["confirmando"] for rule in outside} == {True, False}
