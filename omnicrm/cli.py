@@ -14,6 +14,7 @@ import typer
 from connectors.registry import commands as platform_commands
 from notify.cli import notify_app, webhook_app
 from router.cli import app as apikey
+from people.cli import app as import_commands
 
 # Before anything imports Rasa or TensorFlow: no calls home, no talk about graphics cards.
 QUIET = {"RASA_TELEMETRY_ENABLED": "false", "TF_CPP_MIN_LOG_LEVEL": "2", "SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
@@ -110,6 +111,7 @@ def chat(
     asyncio.run(run(address, channel.value))
 
 
+app.add_typer(import_commands)
 for commands in platform_commands():
     app.add_typer(commands)
 app.add_typer(notify_app)

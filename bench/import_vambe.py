@@ -1,0 +1,75 @@
+"""``python -m bench.import_vambe``: how long an import takes and how much memory, rehearsed, written and taken back."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.support.vambe import make, write_csv, write_json, write_xlsx
+
+PROJECT = Path(__file__).resolve().parents[1]
+ROWS = 100_000
+MOST_SECONDS, MOST_MEGABYTES = 60.0, 300.0
+WRITERS = {"csv": write_csv, "xlsx": write_xlsx, "json": write_json}
+
+
+def main() -> int:
+    """Measure; 1 when a goal is missed or an import does not say what the file holds."""
+    parser = argparse.ArgumentParser(prog="python -m bench.import_vambe", description=__doc__)
+    parser.add_argument("--rows", type=int, default=ROWS, help="people in each file")
+    parser.add_argument("formats", nargs="*", default=list(WRITERS), help=f"of {', '.join(WRITERS)}")
+    given = parser.parse_args()
+    grid = Table("", "format", "rows", "MB of file", "seconds", "peak MB", box=None, pad_edge=False)
+    met = True
+    with tempfile.TemporaryDirectory(prefix="import-") as folder:
+        for name in given.formats:
+            export = make(1, people=given.rows, with_phone=True)
+            path = WRITERS[name](export, Path(folder) / f"contactos.{name}")
+            size = path.stat().st_size / 1e6
+            environment = {**os.environ, "DATA_DIR": f"{folder}/data-{name}", "DATABASE_URL": "", "SUPABASE_URL": ""}
+            _run(environment, "list")  # makes the database, which is no part of an import
+            for what, arguments in (
+                ("rehearse", ("vambe", str(path))), ("write", ("vambe", str(path), "--apply")),
+                ("again", ("vambe", str(path), "--apply")), ("undo", ("undo", "1")),
+            ):  # fmt: skip
+                seconds, megabytes, said = _run(environment, *arguments)
+                grid.add_row(what, name, f"{export.truth.rows:,}", f"{size:.1f}", f"{seconds:.1f}", f"{megabytes:.0f}")
+                met = met and seconds < MOST_SECONDS and megabytes < MOST_MEGABYTES
+                counted = f"{export.truth.people:,}"
+                if what != "again" and not re.search(rf"\b{counted}\b", said):
+                    print(said)
+                    met = False
+    Console().print(grid)
+    print(f"goal: {MOST_SECONDS:.0f} s and {MOST_MEGABYTES:.0f} MB: {'met' if met else 'MISSED'}")
+    return 0 if met else 1
+
+
+def _run(environment: dict[str, str], *arguments: str) -> tuple[float, float, str]:
+    """Seconds, peak MB of the process itself (the database's are its own), and what it printed."""
+    started = time.monotonic()
+    command = [sys.executable, "-m", "omnicrm", "import", *arguments]
+    process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True)
+    said, _ = process.communicate()
+    seconds = time.monotonic() - started
+    if process.returncode:
+        raise SystemExit(f"omnicrm import {' '.join(arguments)} ended with {process.returncode}")
+    return seconds, _peak_of_last_child(), said
+
+
+def _peak_of_last_child() -> float:
+    # The kernel keeps the largest of all children; each format's runs grow, so a goal that is met is met by every one.
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())

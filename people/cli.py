@@ -1,0 +1,151 @@
+"""``omnicrm import …``: contacts from a file, and taking a batch back."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from omnicrm.settings import Settings
+    from people.importing import Tell
+    from people.table import Progress
+
+WIDTH_WITHOUT_TERMINAL = 100
+
+app = typer.Typer(
+    name="import",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Contacts from a file: rehearse, write, take back.",
+)
+
+
+@app.command()
+def vambe(
+    file: Annotated[Path, typer.Argument(help="Vambe's export: CSV, XLSX or JSON.", show_default=False)],
+    apply: Annotated[bool, typer.Option("--apply", help="Write it; without this, only show what would be written.")] = False,
+    map_: Annotated[
+        Optional[list[str]],  # noqa: UP007, UP045 - typer reads it at run time
+        typer.Option("--map", metavar="COLUMN=FIELD", help="Which field a column is; may be repeated."),
+    ] = None,
+    account: Annotated[str, typer.Option(help="Instagram account of the ids and usernames (default META_IG_ACCOUNT_ID).")] = "",
+    details: Annotated[
+        Optional[Path],  # noqa: UP007, UP045
+        typer.Option(help="Write a CSV with every row that needs a look."),
+    ] = None,
+) -> None:
+    """Import the contacts of Vambe.
+
+    Shows what it would do; --apply does it, in one transaction that `omnicrm import undo` takes back. Needs DATABASE_URL,
+    or uses the embedded database.
+    """
+    from people.columns import MapError, read_map
+    from people.database import connection
+    from people.importing import Accounts, run_import
+    from people.reading import open_table
+    from people.report import show, write_details
+    from people.table import FileError
+
+    console, settings = _console(), _settings()
+    try:
+        mapped = read_map(map_ or ())
+        with _progress(console) as (reading, tell):
+            table = open_table(file, mapped, reading)
+            accounts = Accounts(instagram=account or settings.meta_ig_account_id, page=settings.meta_page_id)
+            with connection(settings) as connected:
+                report = run_import(
+                    connected, table, source=file.name, by=getpass.getuser(), accounts=accounts, apply=apply, tell=tell
+                )
+        show(report, table, console)
+        if details is not None:
+            written = write_details(report, details)
+            console.print(f"\n  {written:,} renglones por revisar en {details}.", markup=False)
+    except (FileError, MapError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(f"{details}: no se puede escribir ({error.strerror})", err=True)
+        raise typer.Exit(1) from None
+    _say_next(console, apply=apply, changes=report.changes, batch=report.batch, file=str(file))
+
+
+def _say_next(console: Console, *, apply: bool, changes: bool, batch: int, file: str) -> None:
+    if not changes:
+        console.print("\nNada que escribir: todo lo que se puede usar ya estaba.")
+    elif apply:
+        console.print(f"\nEscrito como lote {batch}. Para deshacerlo: omnicrm import undo {batch}", markup=False)
+    else:
+        console.print(f"\nPara escribirlo: omnicrm import vambe {file} --apply", markup=False)
+
+
+@app.command()
+def undo(batch: Annotated[int, typer.Argument(help="Number of the batch, as `omnicrm import list` shows it.")]) -> None:
+    """Take a batch back, of an import or of smart-sync.
+
+    What happened since stays: who wrote, what somebody changed, who was joined.
+    """
+    import psycopg
+
+    from people.batches import show_undone
+    from people.batches import undo as run
+    from people.database import connection
+
+    with connection(_settings()) as connected:
+        try:
+            done = run(connected, batch, getpass.getuser())
+        except psycopg.Error as error:
+            if error.sqlstate not in {"OC404", "OC409"}:
+                raise
+            told = {"OC404": f"No hay un lote {batch}: mira `omnicrm import list`.", "OC409": f"El lote {batch} ya se deshizo."}
+            typer.echo(told[str(error.sqlstate)], err=True)
+            raise typer.Exit(1) from None
+    show_undone(done, _console())
+
+
+@app.command(name="list")
+def list_() -> None:
+    """List the batches, the newest first."""
+    from people.batches import show_list
+    from people.database import connection
+
+    with connection(_settings()) as connected:
+        row = connected.execute("select public.omnicrm_batches()").fetchone()
+    show_list(row[0] if row else [], _console())
+
+
+def _settings() -> Settings:
+    from omnicrm.settings import Settings
+
+    return Settings.load()
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[tuple[Progress, Tell]]:
+    """A bar while the file is read, then one that names each step. Shown to a person alone, and gone at the end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Leyendo el archivo", total=1.0)
+
+        def tell(what: str, share: float | None) -> None:
+            bar.update(task, description=what, total=None if share is None else 1.0, completed=share or 0.0)
+
+        yield (lambda share: bar.update(task, completed=share)), tell
