@@ -96,7 +96,10 @@ class Platform(Protocol):
         """Tell the customer that we read, or write. Never raises."""
 
     async def profile(self, of: Address) -> Profile | None:
-        """Look the customer up; None when the platform will not say. Raises ``SendError`` only for ``NeedsOperator``."""
+        """Look the customer up; None when the platform will not say.
+
+        Raises ``NeedsOperator``, and ``Retry`` with the seconds that the platform wants us to wait; no other ``SendError``.
+        """
 
     async def check(self) -> list[Finding]:
         """Look at token, permissions and subscription."""

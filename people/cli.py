@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from people.terminal import terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from omnicrm.settings import Settings
     from people.importing import Tell
     from people.table import Progress
-
-WIDTH_WITHOUT_TERMINAL = 100
 
 app = typer.Typer(
     name="import",
@@ -55,7 +55,7 @@ def vambe(
     from people.report import show, write_details
     from people.table import FileError
 
-    console, settings = _console(), _settings()
+    console, settings = terminal(), _settings()
     try:
         mapped = read_map(map_ or ())
         with _progress(console) as (reading, tell):
@@ -108,7 +108,7 @@ def undo(batch: Annotated[int, typer.Argument(help="Number of the batch, as `omn
             told = {"OC404": f"No hay un lote {batch}: mira `omnicrm import list`.", "OC409": f"El lote {batch} ya se deshizo."}
             typer.echo(told[str(error.sqlstate)], err=True)
             raise typer.Exit(1) from None
-    show_undone(done, _console())
+    show_undone(done, terminal())
 
 
 @app.command(name="list")
@@ -119,7 +119,7 @@ def list_() -> None:
 
     with connection(_settings()) as connected:
         row = connected.execute("select public.omnicrm_batches()").fetchone()
-    show_list(row[0] if row else [], _console())
+    show_list(row[0] if row else [], terminal())
 
 
 def _settings() -> Settings:
@@ -128,21 +128,13 @@ def _settings() -> Settings:
     return Settings.load()
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
-
-
 @contextmanager
 def _progress(console: Console) -> Iterator[tuple[Progress, Tell]]:
     """A bar while the file is read, then one that names each step. Shown to a person alone, and gone at the end."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=terminal(stderr=True), transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Leyendo el archivo", total=1.0)
 
         def tell(what: str, share: float | None) -> None:

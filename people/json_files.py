@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from connectors.message import Json
+from people.columns import KEYS, guess
 from people.table import FileError, Line, Progress, Sheet
 
 CHUNK = 1 << 16
@@ -169,7 +170,7 @@ def _object(reader: _Reader) -> Iterator[Json]:
         if reader.peek() == "[":
             rows = _items(reader)
             first = next(rows, None)
-            if isinstance(first, dict) and not record.keys() & {"id", "name", "nombre"}:
+            if isinstance(first, dict) and guess(str(name)) is None and not any(guess(key) in KEYS for key in record):
                 streamed = True
                 yield first
                 yield from rows

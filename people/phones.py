@@ -7,6 +7,7 @@ import re
 import phonenumbers
 
 REGION = "MX"
+SHORTEST = 8
 _SCIENTIFIC = re.compile(r"([+-]?\d+(?:[.,]\d+)?)[eE]\+?(\d{1,3})")
 # What stands before the ten digits, and how many there are in all.
 _COUNTRY = (("521", 13), ("52", 12))
@@ -48,7 +49,7 @@ def read_phone(value: str) -> str | None:
     national = mexican(digits, dialled=not international)
     if national is not None:
         return f"+52{national}"
-    if not international or digits.startswith("52"):
+    if not international or digits.startswith(("52", "0")) or len(digits) < SHORTEST:
         return None
     return f"+{digits}" if _plausible(f"+{digits}") else None
 

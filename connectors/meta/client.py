@@ -74,11 +74,18 @@ class GraphClient:
         await self._post(action_body(recipient_id, action))
 
     async def get_user_profile(self, user_id: str, platform: Literal["instagram", "messenger"]) -> Profile | None:
-        """Look a customer up; None where Meta will not say. Raises ``NeedsOperator`` for a dead token alone."""
+        """Look a customer up; None where Meta will not say.
+
+        Raises ``NeedsOperator`` for a dead token, and ``Retry`` where Meta wants us to wait; else nothing.
+        """
         try:
             document = await self.get(quote(user_id, safe=""), fields=PROFILE_FIELDS[platform])
         except NeedsOperator as error:
             if error.code and error.code.split("/")[0] in map(str, TOKEN_CODES):
+                raise
+            return None
+        except Retry as error:
+            if error.after is not None:
                 raise
             return None
         except SendError:

@@ -70,11 +70,18 @@ class WhapiClient:
         await self._call("PUT", f"presences/{_segment(chat_id)}", {"presence": "typing", "delay": TYPING_SECONDS})
 
     async def get_contact(self, contact_id: str) -> Profile | None:
-        """Look a customer up; None where Whapi does not know them. Raises ``NeedsOperator`` for an unlinked channel alone."""
+        """Look a customer up; None where Whapi does not know them.
+
+        Raises ``NeedsOperator`` for an unlinked channel, and ``Retry`` where Whapi names a time to wait; else nothing.
+        """
         try:
             document = await self._call("GET", f"contacts/{_segment(contact_id)}")
         except NeedsOperator:
             raise
+        except Retry as error:
+            if error.after is not None:
+                raise
+            return None
         except SendError:
             return None
         profile = Profile(

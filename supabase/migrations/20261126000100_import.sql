@@ -604,3 +604,230 @@ language sql stable set search_path = '' as $$
         select id, kind, source, status, report, by, created_at, finished_at, undone_at, undone_by, undone from omnicrm.batches
         order by id desc limit 200) b
 $$;
+
+-- --- smart-sync: enriching who is there ------------------------------------------------------------------------------------
+
+-- Start, or go on with the one that was cut off. Returns {"batch", "cursor", "resumed", "report"}.
+create or replace function public.omnicrm_sync_start(p_by text) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    b omnicrm.batches;
+    v_id bigint;
+begin
+    select * into b from omnicrm.batches where kind = 'sync' and status = 'running' order by id desc limit 1;
+    if b.id is null then
+        v_id := omnicrm.open_batch('sync', 'smart-sync', p_by);
+        return jsonb_build_object('batch', v_id, 'cursor', '{}'::jsonb, 'resumed', false, 'report', '{}'::jsonb);
+    end if;
+    return jsonb_build_object('batch', b.id, 'cursor', b.cursor, 'resumed', true, 'report', b.report);
+end
+$$;
+
+-- The next clients after an id (null: from the first), with all that may fill their gaps.
+create or replace function public.omnicrm_sync_page(p_after text, p_size integer) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_after public.clients.id%type := p_after;
+begin
+    return coalesce((
+        select jsonb_agg(jsonb_build_object(
+            'id', c.id::text, 'name', nullif(c.name, ''), 'phone', c.phone, 'email', c.email, 'username', c.instagram_username,
+            'name_from', c.platform_metadata ->> 'name_from',
+            'identities', (select coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'value', i.value, 'verified', i.verified)
+                order by i.created_at, i.value), '[]') from omnicrm.client_identities i where i.client_id = c.id),
+            'said', (select coalesce(jsonb_agg(jsonb_build_object('kind', s.kind, 'value', s.value) order by s.id desc), '[]')
+                from omnicrm.statements s join omnicrm.threads t on t.id = s.thread_id where t.client_id = c.id),
+            -- Messages from before statements were kept.
+            'texts', (select coalesce(jsonb_agg(x.text order by x.id desc), '[]') from (
+                select m.id, m.text from omnicrm.threads t join omnicrm.messages m on m.thread_id = t.id
+                where t.client_id = c.id and m.direction = 'in' and length(m.text) between 5 and 500
+                    and m.text ~* '(me llamo|mi nombre|a nombre de|nombre\s*:|@\w|\d[\d .-]{7,})'
+                order by m.id desc limit 30) x),
+            'threads', (select coalesce(jsonb_agg(jsonb_build_object('id', t.id, 'channel', t.channel, 'account', t.account, 'user', t.user_id,
+                'context', t.context, 'checked_days', extract(epoch from now() - t.profile_checked_at) / 86400) order by t.id), '[]')
+                from omnicrm.threads t where t.client_id = c.id))
+            order by c.id)
+        from (
+            select x.* from public.clients x
+            where (v_after is null or x.id > v_after) and not exists (
+                select from omnicrm.people p where p.client_id = x.id and p.merged_into is not null)
+            order by x.id limit least(p_size, 200)) c), '[]');
+end
+$$;
+
+-- Write one field of a client, unless it is not as it was seen or somebody else holds the value: then a person decides.
+-- Returns null when written, else why not.
+create or replace function omnicrm.sync_field(p_batch bigint, p_client text, p_field text, p_before text, p_after text) returns text
+language plpgsql set search_path = '' as $$
+declare
+    c public.clients := omnicrm.the_client(p_client);
+    filled public.clients;
+    known jsonb;
+    holder text;
+    v_kind text := case p_field when 'phone' then 'phone' when 'email' then 'email' end;
+begin
+    select * into c from public.clients where id = c.id for update;
+    if coalesce(to_jsonb(c) ->> p_field, '') is distinct from coalesce(p_before, '') then
+        return 'changed';
+    end if;
+    select i.client_id::text into holder from omnicrm.client_identities i
+    where i.kind = v_kind and i.value = p_after and i.account = '' and i.client_id <> c.id;
+    if holder is not null then
+        perform omnicrm.propose_once(p_batch, p_client, holder, 0.9, jsonb_build_object('how', 'smart-sync', 'kind', v_kind, 'value', p_after));
+        return 'held';
+    end if;
+    filled := omnicrm.restore_fields(c, jsonb_build_object(p_field, jsonb_build_object('before', p_after, 'after', to_jsonb(c) ->> p_field)));
+    known := (select coalesce(jsonb_agg(jsonb_build_array(i.kind, i.value, i.account)), '[]') from omnicrm.client_identities i where i.client_id = c.id);
+    begin
+        update public.clients set name = filled.name, phone = filled.phone, email = filled.email, instagram_username = filled.instagram_username
+        where id = c.id;
+    exception when unique_violation or check_violation or string_data_right_truncation then
+        -- A rule of the owner's table.
+        return 'refused';
+    end;
+    insert into omnicrm.batch_changes (batch_id, client_id, what, name, before, after)
+    values (p_batch, c.id, 'column', p_field, to_jsonb(c) ->> p_field, p_after);
+    insert into omnicrm.batch_changes (batch_id, client_id, what, name, account, after)
+    select p_batch, c.id, 'identity', i.kind, i.account, i.value from omnicrm.client_identities i
+    where i.client_id = c.id and not known @> jsonb_build_array(jsonb_build_array(i.kind, i.value, i.account));
+    return null;
+end
+$$;
+
+-- Write what was found out about a page of clients and go forward, or only say what would come of it. One transaction.
+-- p_page: {"fields": [{client, field, before, after}], "claims": [{client, kind, value}], "checked": [threads]}; p_from and p_to:
+-- the cursor before and after it. Returns {"filled", "skipped", "proposals"}. OC409: another run went forward meanwhile.
+create or replace function public.omnicrm_sync_apply(
+    p_batch bigint, p_page jsonb, p_from jsonb, p_to jsonb, p_apply boolean, p_by text
+) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_batch bigint := p_batch;
+    f record;
+    why text;
+    filled jsonb := '{}';
+    skipped jsonb := '{}';
+    n_proposals integer := 0;
+    n_last bigint := coalesce((select max(id) from omnicrm.batch_changes), 0);
+begin
+    begin
+        if v_batch is null then
+            v_batch := omnicrm.open_batch('sync', 'smart-sync', p_by);
+        else
+            perform from omnicrm.batches where id = v_batch and status = 'running' and cursor = p_from for update;
+            if not found then
+                raise exception 'another smart-sync went on with batch %', v_batch using errcode = 'OC409';
+            end if;
+        end if;
+        for f in
+            select x ->> 'client' as client, x ->> 'field' as field, x ->> 'before' as before, x ->> 'after' as after
+            from jsonb_array_elements(p_page -> 'fields') x
+        loop
+            why := omnicrm.sync_field(v_batch, f.client, f.field, f.before, f.after);
+            if why is null then
+                filled := filled || jsonb_build_object(f.field, coalesce((filled ->> f.field)::integer, 0) + 1);
+            else
+                skipped := skipped || jsonb_build_object(why, coalesce((skipped ->> why)::integer, 0) + 1);
+            end if;
+        end loop;
+        for f in
+            select distinct x ->> 'client' as client, i.client_id::text as holder, x ->> 'kind' as kind, x ->> 'value' as value
+            from jsonb_array_elements(p_page -> 'claims') x
+            join omnicrm.client_identities i on i.kind = x ->> 'kind' and i.value = x ->> 'value' and i.client_id::text <> x ->> 'client'
+                and (i.account = '' or i.kind = 'email' and i.verified or i.kind = 'instagram_username')
+        loop
+            perform omnicrm.propose_once(v_batch, f.client, f.holder, case f.kind when 'instagram_username' then 0.9 else 0.8 end,
+                jsonb_build_object('how', 'smart-sync', 'kind', f.kind, 'value', f.value));
+        end loop;
+        update omnicrm.threads set profile_checked_at = now()
+        where id in (select x::bigint from jsonb_array_elements_text(p_page -> 'checked') x);
+        n_proposals := (select count(*) from omnicrm.batch_changes where batch_id = v_batch and what = 'proposal' and id > n_last);
+        update omnicrm.batches set cursor = p_to, report = omnicrm.sync_sum(report, filled, n_proposals) where id = v_batch;
+        if not p_apply then
+            raise exception 'rehearsed' using errcode = 'OC000';
+        end if;
+    exception when sqlstate 'OC000' then
+        -- All of the above is undone; what was counted is not.
+        null;
+    end;
+    return jsonb_build_object('filled', filled, 'skipped', skipped, 'proposals', n_proposals);
+end
+$$;
+
+create or replace function omnicrm.sync_sum(p_report jsonb, p_filled jsonb, p_proposals integer) returns jsonb
+language sql immutable set search_path = '' as $$
+    select jsonb_build_object(
+        'filled', (select coalesce(jsonb_object_agg(k.name, k.n), '{}') from (
+            select x.key as name, sum(x.value::integer) as n
+            from (select * from jsonb_each_text(coalesce(p_report -> 'filled', '{}')) union all select * from jsonb_each_text(p_filled)) x
+            group by 1) k),
+        'proposals', coalesce((p_report ->> 'proposals')::integer, 0) + p_proposals)
+$$;
+
+-- Clients who look like one person: the same full name in the same city, the same username on two platforms. At most p_most.
+create or replace function public.omnicrm_sync_pairs(p_batch bigint, p_most integer, p_apply boolean, p_by text) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_batch bigint := p_batch;
+    pair record;
+    n integer := 0;
+begin
+    begin
+        if v_batch is null then
+            v_batch := omnicrm.open_batch('sync', 'smart-sync', p_by);
+        end if;
+        for pair in
+            with alive as (
+                select c.id, c.platform_metadata, c.instagram_username, omnicrm.squeeze(omnicrm.plain(c.name)) as name,
+                    omnicrm.squeeze(omnicrm.plain(coalesce(c.platform_metadata #>> '{contact,city}', p.attribution ->> 'city', (
+                        select s.value from omnicrm.statements s join omnicrm.threads t on t.id = s.thread_id
+                        where t.client_id = c.id and s.kind = 'city' order by s.id desc limit 1)))) as city
+                from public.clients c join omnicrm.people p on p.client_id = c.id where p.merged_into is null
+            ), namesakes as (
+                select array_agg(id order by id) as ids, 0.6 as score, jsonb_build_object('kind', 'name_and_city') as evidence
+                from alive where name like '% %' and city is not null group by name, city having count(*) between 2 and 4
+            ), handles as (
+                select distinct h.id, h.handle from (
+                    select id, lower(ltrim(btrim(instagram_username), '@')) as handle from alive where instagram_username is not null
+                    union all
+                    select a.id, lower(ltrim(m.value, '@')) from alive a cross join lateral jsonb_each_text(coalesce(a.platform_metadata, '{}')) m
+                    where m.key like '%\_username'
+                    union all
+                    select a.id, lower(ltrim(i.value, '@')) from alive a join omnicrm.client_identities i on i.client_id = a.id
+                    where i.kind = 'instagram_username' or i.kind = 'tiktok' and i.value ~ '[^0-9]') h
+                where length(h.handle) > 2
+            ), sharing as (
+                select array_agg(id order by id) as ids, 0.8 as score, jsonb_build_object('kind', 'username', 'value', handle) as evidence
+                from handles group by handle having count(*) between 2 and 4
+            )
+            select g.ids[1]::text as one, x.id::text as two, g.score, g.evidence
+            from (select * from namesakes union all select * from sharing) g cross join lateral unnest(g.ids) x (id)
+            where x.id <> g.ids[1]
+            order by 3 desc, 1, 2
+        loop
+            n := n + omnicrm.propose_once(v_batch, pair.one, pair.two, pair.score, pair.evidence || '{"how": "smart-sync"}')::integer;
+            exit when n >= p_most;
+        end loop;
+        update omnicrm.batches set report = omnicrm.sync_sum(report, '{}', n) where id = v_batch;
+        if not p_apply then
+            raise exception 'rehearsed' using errcode = 'OC000';
+        end if;
+    exception when sqlstate 'OC000' then
+        null;
+    end;
+    return jsonb_build_object('proposals', n);
+end
+$$;
+
+-- Done. A run that found nothing to write leaves no batch. Returns {"batch"}: null then.
+create or replace function public.omnicrm_sync_finish(p_batch bigint) returns jsonb
+language plpgsql set search_path = '' as $$
+begin
+    if not exists (select from omnicrm.batch_changes where batch_id = p_batch) then
+        delete from omnicrm.batches where id = p_batch and status = 'running';
+        return jsonb_build_object('batch', null);
+    end if;
+    update omnicrm.batches set status = 'applied', finished_at = now() where id = p_batch and status = 'running';
+    return jsonb_build_object('batch', p_batch);
+end
+$$;
