@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import datetime
 from typing import Any
@@ -82,10 +83,14 @@ def show_list(batches: list[dict[str, Any]], console: Console) -> None:
     for column in (grid.columns[0], *grid.columns[5:]):
         column.justify = "right"
     for batch in batches:
-        outcomes = batch["report"].get("outcomes", {})
-        when = datetime.fromisoformat(batch["created_at"]).astimezone()
+        report = batch["report"]
+        outcomes = report.get("outcomes", {})
+        # Data that a smart-sync filled, clients that an import did.
+        updated = outcomes.get("updated", 0) if outcomes else sum(report.get("filled", {}).values())
+        # PostgreSQL writes as many digits of a second as it has; Python 3.10 takes three or six.
+        when = datetime.fromisoformat(re.sub(r"\.\d+", "", batch["created_at"])).astimezone()
         grid.add_row(
             str(batch["id"]), _KIND.get(batch["kind"], batch["kind"]), escape(batch["source"]), f"{when:%Y-%m-%d %H:%M}",
-            _STATUS.get(batch["status"], batch["status"]), f"{outcomes.get('created', 0):,}", f"{outcomes.get('updated', 0):,}",
+            _STATUS.get(batch["status"], batch["status"]), f"{outcomes.get('created', 0):,}", f"{updated:,}",
         )  # fmt: skip
     console.print(grid)

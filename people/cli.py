@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from people.terminal import terminal
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from connectors.message import Json
     from omnicrm.settings import Settings
     from people.importing import Tell
     from people.table import Progress
@@ -93,21 +95,25 @@ def undo(batch: Annotated[int, typer.Argument(help="Number of the batch, as `omn
 
     What happened since stays: who wrote, what somebody changed, who was joined.
     """
-    import psycopg
-
+    from crm.port import CrmRejected
     from people.batches import show_undone
     from people.batches import undo as run
     from people.database import connection
 
-    with connection(_settings()) as connected:
-        try:
-            done = run(connected, batch, getpass.getuser())
-        except psycopg.Error as error:
-            if error.sqlstate not in {"OC404", "OC409"}:
-                raise
-            told = {"OC404": f"No hay un lote {batch}: mira `omnicrm import list`.", "OC409": f"El lote {batch} ya se deshizo."}
-            typer.echo(told[str(error.sqlstate)], err=True)
-            raise typer.Exit(1) from None
+    settings = _settings()
+    told = {"OC404": f"No hay un lote {batch}: mira `omnicrm import list`.", "OC409": f"El lote {batch} ya se deshizo."}
+    try:
+        if settings.supabase_url and not settings.database_url:
+            # Whoever imported has DATABASE_URL; this takes back what smart-sync filled.
+            done = asyncio.run(_call(settings, "omnicrm_undo_batch", p_batch=batch, p_by=getpass.getuser()))
+        else:
+            with connection(settings) as connected:
+                done = run(connected, batch, getpass.getuser())
+    except CrmRejected as error:
+        if error.sqlstate not in told:
+            raise
+        typer.echo(told[error.sqlstate], err=True)
+        raise typer.Exit(1) from None
     show_undone(done, terminal())
 
 
@@ -115,11 +121,18 @@ def undo(batch: Annotated[int, typer.Argument(help="Number of the batch, as `omn
 def list_() -> None:
     """List the batches, the newest first."""
     from people.batches import show_list
-    from people.database import connection
 
-    with connection(_settings()) as connected:
-        row = connected.execute("select public.omnicrm_batches()").fetchone()
-    show_list(row[0] if row else [], terminal())
+    show_list(asyncio.run(_call(_settings(), "omnicrm_batches")), terminal())
+
+
+async def _call(settings: Settings, function: str, **arguments: Json) -> Json:
+    from crm.connect import open_crm
+
+    crm = await open_crm(settings)
+    try:
+        return await crm.call(function, **arguments)
+    finally:
+        await crm.close()
 
 
 def _settings() -> Settings:

@@ -150,7 +150,8 @@ def _claims(client: Known) -> list[tuple[str, str, str]]:
     found = [
         (kind, read_phone(value) if kind == "phone" else read_email(value)) for kind, value in client.said if kind in _TYPED
     ]
-    found += [("phone", read_phone_in_text(text)) for text in client.texts]
+    numbers = filter(None, map(read_phone_in_text, client.texts))
+    found += [("phone", number.value) for number in numbers if number.sure]
     found += [("email", read_email(text)) for text in client.texts if "@" in text]
     return [(client.id, kind, value) for kind, value in dict.fromkeys(found) if value]
 

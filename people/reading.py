@@ -13,7 +13,7 @@ from people.table import FileError, Line, Progress, Row, Sheet, Table
 HEADING_ROWS = 20
 MOST_SHOWN = 60
 LONGEST_CELL = 32_767  # Excel's own limit
-LARGEST_UNPACKED = 1_500_000_000  # bytes of an .xlsx, unpacked
+LARGEST_UNPACKED = 1_000_000_000  # bytes of an .xlsx, unpacked
 _OLE, _ZIP = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\x03\x04"
 _FOREIGN = {
     b"%PDF": "un PDF", b"\x89PNG": "una imagen", b"\xff\xd8\xff": "una imagen", b"GIF8": "una imagen", b"Rar!": "un RAR",
@@ -74,7 +74,8 @@ def _kind(path: Path, head: bytes) -> str:
 
 
 def _check_package(path: Path, head: bytes) -> None:
-    if not head.startswith(_ZIP):
+    if head.startswith(_OLE):
+        _check_container(path, head)
         return
     try:
         with zipfile.ZipFile(path) as package:
@@ -85,6 +86,18 @@ def _check_package(path: Path, head: bytes) -> None:
         raise FileError(f"{path}: el archivo está dañado o incompleto. Descárgalo de nuevo") from None
     if not any(name.startswith("xl/") or name == "content.xml" for name in names):
         raise FileError(f"{path}: es un ZIP, no un Excel. Descomprímelo e importa el archivo que trae dentro")
+
+
+def _check_container(path: Path, head: bytes) -> None:
+    """Look into the old container of .xls and of encrypted workbooks; a broken one makes its reader take all memory."""
+    content = path.read_bytes()
+    if "EncryptedPackage".encode("utf-16-le") in content:
+        raise FileError(f"{path}: tiene contraseña. Ábrelo en Excel, guárdalo sin ella y vuelve a intentar")
+    sector = 1 << min(int.from_bytes(head[30:32], "little"), 16)
+    tables, directory = int.from_bytes(head[44:48], "little"), int.from_bytes(head[48:52], "little")
+    whole = sector in {512, 4096} and 0 < tables <= len(content) // sector and directory < len(content) // sector
+    if not whole or not any(name.encode("utf-16-le") in content for name in ("Workbook", "Book")):
+        raise FileError(f"{path}: no se puede leer como Excel: está dañado o cifrado. Guárdalo como CSV UTF-8")
 
 
 def _table(path: Path, sheets: Iterator[Sheet], mapped: Mapping[str, str], notes: list[str]) -> Table:
@@ -122,8 +135,8 @@ def _heading(lines: Iterator[Line], mapped: Mapping[str, str], seen: list[str]) 
         # One heading alone among several cells may be a word in a title.
         if columns.has_key and len(columns.shown()) >= min(2, sum(1 for heading in columns.headings if heading)):
             return columns
-        if len(seen) < MOST_SHOWN:
-            seen += [cell.strip()[:40] for cell in line.cells if cell.strip()]
+        if not seen:
+            seen += [cell.strip()[:40] for cell in line.cells if cell.strip()][:MOST_SHOWN]
     return None
 
 

@@ -286,6 +286,8 @@ begin
     perform set_config('omnicrm.bulk', 'on', true);
     create index on pg_temp.import_fields (root);
     analyze pg_temp.import_fields;
+    -- Its size may have changed by orders of magnitude a moment ago.
+    analyze public.clients;
     analyze pg_temp.import_clients;
     with wanted as (
         select distinct on (v.kind, v.value, v.account) m.client_id, p.outcome, v.kind, v.value, v.account
@@ -409,8 +411,11 @@ $$;
 create or replace function omnicrm.import_finish(p_batch bigint) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-    n_proposals integer := omnicrm.import_propose(p_batch);
+    n_proposals integer;
 begin
+    analyze omnicrm.client_identities;
+    analyze omnicrm.people;
+    n_proposals := omnicrm.import_propose(p_batch);
     insert into omnicrm.batch_changes (batch_id, client_id, what, after)
     -- As omnicrm.client_print, for all at once.
     select p_batch, c.id, 'client', md5(concat_ws('|', (to_jsonb(c) - 'updated_at')::text, to_jsonb(k)::text, i.known::text))
@@ -744,9 +749,9 @@ begin
         n_proposals := (select count(*) from omnicrm.batch_changes where batch_id = v_batch and what = 'proposal' and id > n_last);
         update omnicrm.batches set cursor = p_to, report = omnicrm.sync_sum(report, filled, n_proposals) where id = v_batch;
         if not p_apply then
-            raise exception 'rehearsed' using errcode = 'OC000';
+            raise exception 'rehearsed' using errcode = 'OC200';
         end if;
-    exception when sqlstate 'OC000' then
+    exception when sqlstate 'OC200' then
         -- All of the above is undone; what was counted is not.
         null;
     end;
@@ -810,9 +815,9 @@ begin
         end loop;
         update omnicrm.batches set report = omnicrm.sync_sum(report, '{}', n) where id = v_batch;
         if not p_apply then
-            raise exception 'rehearsed' using errcode = 'OC000';
+            raise exception 'rehearsed' using errcode = 'OC200';
         end if;
-    exception when sqlstate 'OC000' then
+    exception when sqlstate 'OC200' then
         null;
     end;
     return jsonb_build_object('proposals', n);
