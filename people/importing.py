@@ -149,10 +149,11 @@ def _write(connected: Connection, batch: int, accounts: Accounts, tell: Tell) ->
     connected.execute("select omnicrm.import_join()")
     connected.execute("select omnicrm.import_match()")
     wanted = int(_value(connected, "select count(*) from pg_temp.import_people where outcome = 'created'"))
-    left = wanted
-    while left:
-        tell("Clientes nuevos", 1 - left / wanted)
-        left = int(_value(connected, "select omnicrm.import_create(%s)", CREATED_AT_ONCE))
+    done, last = 0, 0
+    while last is not None and done < wanted:
+        tell("Clientes nuevos", done / wanted)
+        last = _value(connected, "select omnicrm.import_create(%s, %s)", last, CREATED_AT_ONCE)
+        done += CREATED_AT_ONCE
     tell("Completando datos", None)
     connected.execute("select omnicrm.import_fill(%s)", (batch,))
     connected.execute("select omnicrm.import_know(%s, %s, %s)", (batch, accounts.instagram, accounts.page))

@@ -207,19 +207,18 @@ begin
 end
 $$;
 
--- Make clients of up to p_most persons of the file that nobody is yet, in the order of the file. Returns how many are left.
-create or replace function omnicrm.import_create(p_most integer) returns integer
+-- Make clients of up to p_most persons of the file that nobody is yet, after p_after, in the order of the file. Returns the last
+-- one's root; null when there was none.
+create or replace function omnicrm.import_create(p_after integer, p_most integer) returns integer
 language plpgsql set search_path = '' as $$
 declare
     p record;
     v_id public.clients.id%type;
+    last_root integer;
 begin
     perform set_config('omnicrm.bulk', 'on', true);
     for p in
-        select x.* from pg_temp.import_people x
-        where x.outcome = 'created' and x.root > coalesce((
-            select max(c.root) from pg_temp.import_clients c join pg_temp.import_people y on y.root = c.root where y.outcome = 'created'), -1)
-        order by x.root limit p_most
+        select x.* from pg_temp.import_people x where x.outcome = 'created' and x.root > p_after order by x.root limit p_most
     loop
         insert into public.clients
             (name, phone, email, instagram_username, instagram_id, messenger_id, facebook_id, vambe_contact_id, platform_metadata)
@@ -228,9 +227,9 @@ begin
             case when p.name is null then '{}'::jsonb else '{"name_from": "import"}' end)
         returning id into v_id;
         insert into pg_temp.import_clients (root, client_id) values (p.root, v_id);
+        last_root := p.root;
     end loop;
-    return (select count(*) from pg_temp.import_people x where x.outcome = 'created')
-        - (select count(*) from pg_temp.import_clients c join pg_temp.import_people y on y.root = c.root where y.outcome = 'created');
+    return last_root;
 end
 $$;
 
