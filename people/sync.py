@@ -61,8 +61,13 @@ class Profiles:
         """Those that may be asked."""
         return [channel for channel in self._platforms if channel not in self._report.stopped]
 
+    def answers_for(self, thread: Thread) -> bool:
+        """Whether the conversation is on an account of ours that may be asked."""
+        channel = thread.address.channel
+        return channel in self.channels() and self._platforms[channel].account == thread.address.account
+
     async def of(self, thread: Thread) -> Profile | None:
-        """The profile behind a conversation; None where there is none. Look at ``channels`` before and after."""
+        """The profile behind a conversation; None where there is none, or where ``answers_for`` it has just ended."""
         channel = thread.address.channel
         for _ in range(MOST_RESTS):
             wait = self._next.get(channel, 0.0) - self._clock()
@@ -133,15 +138,15 @@ async def _page(clients: list[Known], profiles: Profiles, report: SyncReport, *,
     page = Page()
     for client in clients:
         looked: list[tuple[Thread, Profile | None]] = []
-        wanted = to_look_up(client, profiles.channels())
+        wanted = [thread for thread in to_look_up(client, profiles.channels()) if profiles.answers_for(thread)]
         if not ask:
             report.to_look_up.update(thread.address.channel for thread in wanted)
             wanted = []
         for thread in wanted:
-            if thread.address.channel not in profiles.channels():
+            if not profiles.answers_for(thread):
                 continue
             profile = await profiles.of(thread)
-            if thread.address.channel in profiles.channels():
+            if profiles.answers_for(thread):
                 looked.append((thread, profile))
         found = learn(client, looked)
         page.fields += found.fields

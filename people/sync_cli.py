@@ -46,7 +46,15 @@ def smart_sync(
     From their conversations, identities and (with --apply) platform profiles. `omnicrm import undo` takes it back; a run that
     was cut off goes on where it was.
     """
-    report = asyncio.run(_run(apply=apply))
+    from crm.port import CrmRejected
+
+    try:
+        report = asyncio.run(_run(apply=apply))
+    except CrmRejected as error:
+        if error.sqlstate != "OC409":
+            raise
+        typer.echo("Otro smart-sync u otra importación está corriendo en este momento: espera a que termine.", err=True)
+        raise typer.Exit(1) from None
     show(report, terminal())
 
 

@@ -490,7 +490,7 @@ $$;
 
 -- Take back what a batch did to clients that were there before. Whoever was joined to another client since stays as it is, and
 -- so does an identity under which somebody writes. Returns {"fields", "identities", "tags", "attribution", "left": [[client, why]]}.
-create or replace function omnicrm.undo_fills(p_batch bigint) returns jsonb
+create or replace function omnicrm.undo_fills(p_batch bigint, p_since timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
     b record;
@@ -521,10 +521,13 @@ begin
             v_left := v_left || jsonb_build_array(jsonb_build_array(b.client_id::text, 'merged'));
             continue;
         end if;
-        -- Identities that somebody writes under, as [kind, value]: they and their columns stay.
+        -- Identities, as [kind, value], that somebody writes under or that a platform vouched for since: they and their columns stay.
         used := (select coalesce(jsonb_agg(distinct jsonb_build_array(i ->> 0, i ->> 1)), '[]') from jsonb_array_elements(b.identities) i
-            where exists (select from omnicrm.threads t where t.client_id = b.client_id
-                and omnicrm.identity_kind(t.channel, t.user_id) = i ->> 0 and omnicrm.identity_value(t.user_id) = i ->> 1));
+            where exists (select from omnicrm.threads t where t.client_id = b.client_id and t.created_at > p_since
+                    and omnicrm.identity_value(t.user_id) = i ->> 1
+                    and (i ->> 0 in ('phone', 'email') or omnicrm.identity_kind(t.channel, t.user_id) = i ->> 0))
+                or exists (select from omnicrm.client_identities k where k.client_id = b.client_id and k.kind = i ->> 0 and k.value = i ->> 1
+                    and k.account = i ->> 2 and k.source not in ('import', 'column', 'profile')));
         v_fields := (select coalesce(jsonb_object_agg(f.key, f.value), '{}') from jsonb_each(b.fields) f
             where not used @> jsonb_build_array(jsonb_build_array(kinds ->> f.key, f.value ->> 'after')));
         c := omnicrm.restore_fields(old, v_fields);
@@ -578,7 +581,7 @@ begin
     delete from omnicrm.proposals p using omnicrm.batch_changes x
     where x.batch_id = p_batch and x.what = 'proposal' and p.id = x.after::bigint and p.status = 'open' and jsonb_array_length(p.evidence) = 1;
     get diagnostics n_proposals = row_count;
-    done := omnicrm.undo_fills(p_batch);
+    done := omnicrm.undo_fills(p_batch, b.created_at);
 
     create temporary table undo_clients on commit drop as
     select c.id, omnicrm.kept_because(c, x.after, p_used) as why

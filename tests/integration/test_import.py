@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from connectors.message import Address, Inbound
+from connectors.message import Address, Contact, Inbound
 from crm.port import Crm, CrmRejected
 from omnicrm.cli import PROJECT
 from omnicrm.migrate import migrate
@@ -26,7 +26,7 @@ from people.importing import Accounts, Report, run_import
 from people.phones import read_phone
 from people.reading import open_table
 from tests.contract.test_migrations import owners_database
-from tests.support.events import inbound, receive
+from tests.support.events import WHATSAPP, inbound, receive
 from tests.support.postgres import Database
 from tests.support.vambe import FIELDS, HEADINGS, Export, Truth, make, write_csv, write_json, write_xlsx
 
@@ -189,6 +189,17 @@ async def test_who_wrote_since_stays(database: Database, crm: Crm, tmp_path: Pat
     again = await receive(crm, writes("900000000002"))
     assert again[0]["stored"] is True
     assert database.run("select count(*) from public.clients") == [(2,)]
+
+
+async def test_a_phone_that_somebody_writes_from_since_stays(database: Database, crm: Crm, tmp_path: Path) -> None:
+    client(database, name="Ana", vambe_contact_id="v1")
+    report = bring(database, small(tmp_path / "x.csv", {"vambe_id": "v1", "phone": "5512345678", "email": "ana@correo.mx"}))
+    await receive(crm, inbound(address=WHATSAPP, contact=Contact(phone="+525512345678")))
+    assert database.run("select count(*) from public.clients") == [(1,)]
+    assert [why for _, why in take_back(database, report.batch)["left"]] == ["writes"]
+    assert database.run("select phone, email from public.clients") == [("+525512345678", None)]
+    kinds = database.run("select kind from omnicrm.client_identities order by 1")
+    assert kinds == [("phone",), ("vambe",), ("whatsapp",)]
 
 
 def test_what_somebody_changed_since_stays(database: Database, tmp_path: Path) -> None:
