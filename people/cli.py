@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from connectors.message import Json
     from omnicrm.settings import Settings
-    from people.importing import Tell
+    from people.importing import Report, Tell
     from people.table import Progress
 
 app = typer.Typer(
@@ -50,43 +50,45 @@ def vambe(
     Shows what it would do; --apply does it, in one transaction that `omnicrm import undo` takes back. Needs DATABASE_URL,
     or uses the embedded database.
     """
-    from people.columns import MapError, read_map
-    from people.database import connection
-    from people.importing import Accounts, run_import
-    from people.reading import open_table
-    from people.report import show, write_details
+    from people.columns import MapError
+    from people.report import write_details
     from people.table import FileError
 
-    console, settings = terminal(), _settings()
+    console = terminal()
     try:
-        mapped = read_map(map_ or ())
-        with _progress(console) as (reading, tell):
-            table = open_table(file, mapped, reading)
-            accounts = Accounts(instagram=account or settings.meta_ig_account_id, page=settings.meta_page_id)
-            with connection(settings) as connected:
-                report = run_import(
-                    connected, table, source=file.name, by=getpass.getuser(), accounts=accounts, apply=apply, tell=tell
-                )
-        show(report, table, console)
+        report = _import(console, file, map_ or [], account, apply=apply)
         if details is not None:
-            written = write_details(report, details)
-            console.print(f"\n  {written:,} renglones por revisar en {details}.", markup=False)
+            console.print(f"{write_details(report, details):,} renglones por revisar en {details}.", markup=False)
     except (FileError, MapError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except OSError as error:
-        typer.echo(f"{details}: no se puede escribir ({error.strerror})", err=True)
+        typer.echo(f"{error.filename or file}: {error.strerror}", err=True)
         raise typer.Exit(1) from None
-    _say_next(console, apply=apply, changes=report.changes, batch=report.batch, file=str(file))
 
 
-def _say_next(console: Console, *, apply: bool, changes: bool, batch: int, file: str) -> None:
-    if not changes:
+def _import(console: Console, file: Path, maps: list[str], account: str, *, apply: bool) -> Report:
+    from people.columns import read_map
+    from people.database import connection
+    from people.importing import Accounts, run_import
+    from people.reading import open_table
+    from people.report import show
+
+    settings, mapped = _settings(), read_map(maps)
+    accounts = Accounts(instagram=account or settings.meta_ig_account_id, page=settings.meta_page_id)
+    with _progress(console) as (reading, tell):
+        table = open_table(file, mapped, reading)
+        with connection(settings) as connected:
+            by = getpass.getuser()
+            report = run_import(connected, table, source=file.name, by=by, accounts=accounts, apply=apply, tell=tell)
+    show(report, table, console)
+    if not report.changes:
         console.print("\nNada que escribir: todo lo que se puede usar ya estaba.")
     elif apply:
-        console.print(f"\nEscrito como lote {batch}. Para deshacerlo: omnicrm import undo {batch}", markup=False)
+        console.print(f"\nEscrito como lote {report.batch}. Para deshacerlo: omnicrm import undo {report.batch}")
     else:
-        console.print(f"\nPara escribirlo: omnicrm import vambe {file} --apply", markup=False)
+        console.print("\nPara escribirlo, el mismo comando con --apply.")
+    return report
 
 
 @app.command()

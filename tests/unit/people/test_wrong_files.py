@@ -144,3 +144,8 @@ def test_what_excel_makes_of_numbers_and_dates_is_read(tmp_path: Path) -> None:
     assert row.cells["phone"] == ("5215512345678",)
     assert row.cells["vambe_id"] == ("7",)
     assert "E+16" in row.cells["instagram_id"][0]
+
+
+def test_a_wrong_map_ends_the_command_with_its_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["vambe", str(write(HEADING)(tmp_path)), "--map", "x=telefono"])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
