@@ -13,9 +13,9 @@ import typer
 
 from connectors.registry import commands as platform_commands
 from notify.cli import notify_app, webhook_app
-from router.cli import app as apikey
 from people.cli import app as import_commands
 from people.sync_cli import app as sync_command
+from router.cli import app as apikey
 
 # Before anything imports Rasa or TensorFlow: no calls home, no talk about graphics cards.
 QUIET = {"RASA_TELEMETRY_ENABLED": "false", "TF_CPP_MIN_LOG_LEVEL": "2", "SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
