@@ -187,6 +187,7 @@ begin
     update pg_temp.import_people p set outcome = case h.n when 1 then 'matched' else 'ambiguous' end
     from (select root, count(*) as n from pg_temp.import_hits group by 1) h where h.root = p.root;
     update pg_temp.import_people set outcome = 'created' where outcome is null;
+    analyze pg_temp.import_people;
 
     -- The client of each person: the one that was found, or the one that import_create makes.
     create temporary table import_clients on commit drop as
@@ -238,6 +239,10 @@ create or replace function omnicrm.import_fill(p_batch bigint) returns void
 language plpgsql set search_path = '' as $$
 begin
     perform set_config('omnicrm.bulk', 'on', true);
+    -- Sizes may have changed by orders of magnitude a moment ago, and nobody else counts temporary tables.
+    create index on pg_temp.import_clients (client_id);
+    analyze pg_temp.import_clients;
+    analyze public.clients;
     perform from public.clients c where c.id in (
         select m.client_id from pg_temp.import_clients m join pg_temp.import_people p on p.root = m.root where p.outcome = 'matched')
     order by c.id for update;
@@ -285,9 +290,6 @@ begin
     perform set_config('omnicrm.bulk', 'on', true);
     create index on pg_temp.import_fields (root);
     analyze pg_temp.import_fields;
-    -- Its size may have changed by orders of magnitude a moment ago.
-    analyze public.clients;
-    analyze pg_temp.import_clients;
     with wanted as (
         select distinct on (v.kind, v.value, v.account) m.client_id, p.outcome, v.kind, v.value, v.account
         from pg_temp.import_people p join pg_temp.import_clients m on m.root = p.root
