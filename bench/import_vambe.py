@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -53,18 +52,22 @@ def main() -> int:
 def _run(environment: dict[str, str], *arguments: str) -> tuple[float, float, str]:
     """Seconds, peak MB of the process itself (the database's are its own), and what it printed."""
     started = time.monotonic()
-    command = [sys.executable, "-m", "omnicrm", "import", *arguments]
-    process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True)
-    said, _ = process.communicate()
+    command = [sys.executable, "-c", _WITH_PEAK, "import", *arguments]
+    process = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     seconds = time.monotonic() - started
     if process.returncode:
-        raise SystemExit(f"omnicrm import {' '.join(arguments)} ended with {process.returncode}")
-    return seconds, _peak_of_last_child(), said
+        raise SystemExit(f"omnicrm import {' '.join(arguments)} ended with {process.returncode}: {process.stderr}")
+    peak = re.search(r"^VmHWM:\s+(\d+) kB", process.stderr, re.MULTILINE)
+    return seconds, int(peak[1]) / 1024 if peak else float("inf"), process.stdout
 
 
-def _peak_of_last_child() -> float:
-    # The kernel keeps the largest of all children; each format's runs grow, so a goal that is met is met by every one.
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+# getrusage would count this process's own memory, which the child shares until it starts its program.
+_WITH_PEAK = """
+import atexit, pathlib, sys
+atexit.register(lambda: sys.stderr.write(pathlib.Path("/proc/self/status").read_text()))
+from omnicrm.cli import main
+main(sys.argv[1:])
+"""
 
 
 if __name__ == "__main__":
