@@ -52,7 +52,7 @@ dovecot: ## The real IMAP server that the mail tests run against
 	@scripts/dovecot.sh
 
 pytest: setup npm dovecot train ## Unit, contract, integration and end-to-end tests
-	@$(bin)/pytest
+	@$(bin)/pytest -n logical --dist loadgroup
 
 bench: setup train ## Measure against a stock Rasa assistant; writes bench/results.json
 	@$(bin)/python -m bench

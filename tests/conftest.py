@@ -2,4 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 pytest_plugins = ["tests.support.fixtures"]
+
+_HERE = Path(__file__).parent
+# They share the one real bot, which takes half a minute and half a gigabyte to have.
+_TOGETHER = ("e2e",)
+# What takes longest goes first, so that no worker begins it when the others are done.
+_FIRST = ("e2e", "router", "faults", "contract")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let workers (``pytest -n``) take whole files, so that what a module or a folder shares is made once."""
+    items.sort(key=lambda item: _rank(item.path))
+    for item in items:
+        folder = item.path.relative_to(_HERE).parts[0]
+        item.add_marker(pytest.mark.xdist_group(folder if folder in _TOGETHER else str(item.path)))
+
+
+def _rank(path: Path) -> int:
+    folder = path.relative_to(_HERE).parts[0]
+    return _FIRST.index(folder) if folder in _FIRST else len(_FIRST)

@@ -42,17 +42,6 @@ create index if not exists batch_changes_client_idx on omnicrm.batch_changes (cl
 -- Taking a client back looks for conversations of theirs.
 create index if not exists conversations_client_idx on public.conversations (client_id);
 
--- Row by row, the triggers that keep columns and identities in step take half a second for a thousand clients. An import writes
--- both sides itself and says so for its transaction.
-drop trigger if exists omnicrm_clients_changed on public.clients;
-create trigger omnicrm_clients_changed
-    after insert or update of phone, email, instagram_id, messenger_id, facebook_id, tiktok_id, vambe_contact_id on public.clients
-    for each row when (current_setting('omnicrm.bulk', true) is distinct from 'on') execute function omnicrm.clients_changed();
-drop trigger if exists omnicrm_identities_changed on omnicrm.client_identities;
-create trigger omnicrm_identities_changed
-    after insert or delete or update of client_id on omnicrm.client_identities
-    for each row when (current_setting('omnicrm.bulk', true) is distinct from 'on') execute function omnicrm.identities_changed();
-
 -- One batch at a time: a number that is not given back by a dry run would leave gaps that ask for an explanation.
 create or replace function omnicrm.open_batch(p_kind text, p_source text, p_by text) returns bigint
 language plpgsql set search_path = '' as $$

@@ -172,5 +172,6 @@ async def test_the_staff_is_told_of_a_complaint_a_dead_channel_and_a_send_that_f
     assert notices(database) == [
         ("complaint", "IG", {"reason": "reportó un problema"}),
         ("channel_down", "IG", {"reason": "número desvinculado"}),
+        ("channel_up", "IG", {}),
         ("send_failed", "IG", {"reason": "unreachable"}),
     ]
