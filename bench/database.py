@@ -16,8 +16,13 @@ from omnicrm.migrate import migrate
 # A backend that falls idle tells its counts after 10 s (PGSTAT_IDLE_INTERVAL in PostgreSQL's pgstat.c).
 COUNTS_SETTLE_SECONDS = 11.0
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-# Not part of a turn before its delivery: taking the webhook in, the customer's name, giving a conversation back.
-ELSEWHERE = frozenset({"omnicrm_receive", "omnicrm_set_profile", "omnicrm_release", "omnicrm_schema_version"})
+# Not part of a turn before its delivery: taking the webhook in, the customer's name, giving a conversation back; and what goes
+# on beside all turns, such as looking for notices to send.
+ELSEWHERE = frozenset(
+    ("omnicrm_receive", "omnicrm_set_profile", "omnicrm_release", "omnicrm_schema_version", "omnicrm_claim_notices",
+     "omnicrm_claim_events", "omnicrm_lease", "omnicrm_close_silent", "omnicrm_prune", "omnicrm_prune_told", "omnicrm_recall",
+     "omnicrm_remember", "omnicrm_report_account")
+)  # fmt: skip
 
 
 class NotDurable(Exception):

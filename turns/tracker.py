@@ -7,7 +7,7 @@ events of the last ``MAX_TURNS`` turns, and in front of them, as events, the slo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,8 +16,11 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import (
     ActionExecuted,
     ActiveLoop,
+    AllSlotsReset,
     BotUttered,
     Event,
+    Restarted,
+    SessionStarted,
     SlotSet,
     UserUttered,
 )
@@ -26,11 +29,13 @@ from rasa.shared.core.trackers import DialogueStateTracker
 # More than any rule or Memoization's max_history looks back to: tests compare with whole conversations and with the rules.
 MAX_TURNS = 3
 MAX_REPLY_TEXT = 1000
+# After these a slot's value is not known from the events before.
+_FORGETTING = (AllSlotsReset, Restarted, SessionStarted)
 
 
 def dump(tracker: DialogueStateTracker, domain: Domain, max_turns: int = MAX_TURNS) -> dict[str, Any]:
     """The tracker's document: ``{"events": [...]}``, of a size that does not grow with the conversation."""
-    events = bounded(list(tracker.events), tracker.sender_id, domain, max_turns)
+    events = bounded(_telling(tracker.events, domain), tracker.sender_id, domain, max_turns)
     return {"events": [_compact(event) for event in events if not _is_effect(event)]}
 
 
@@ -60,6 +65,22 @@ def bounded(events: Sequence[Event], sender_id: str, domain: Domain, max_turns: 
     for event in events[:cut]:
         before.update(event, domain)
     return [*_restoring(before), *events[cut:]]
+
+
+def _telling(events: Iterable[Event], domain: Domain) -> list[Event]:
+    """The events without slots that are set to what they are: Rasa sets those with an intent's mapping in every turn, and every
+    prediction replays them."""
+    known: dict[str, Any] = {slot.name: slot.initial_value for slot in domain.slots}
+    kept: list[Event] = []
+    for event in events:
+        if isinstance(event, SlotSet):
+            if event.key in known and known[event.key] == event.value:
+                continue
+            known[event.key] = event.value
+        elif isinstance(event, _FORGETTING):
+            known = {}
+        kept.append(event)
+    return kept
 
 
 def _listens(event: Event) -> bool:
