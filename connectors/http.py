@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from urllib.request import getproxies
 
 import aiohttp
+import async_timeout
 import httpx
 from yarl import URL
 
@@ -44,17 +45,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read its whole answer."""
         session = self._session or self._open()
-        progress = SimpleNamespace(left=False)
+        given = request.extensions.get("timeout", {})
+        progress = SimpleNamespace(left=False, limit=None, seconds=given.get("read"))
         try:
             body = await request.aread()
-            async with session.request(
+            async with async_timeout.timeout(None) as progress.limit, session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=request.headers.multi_items(),
                 data=body or None,
                 skip_auto_headers=_NO_OWN_HEADERS,
                 allow_redirects=False,
-                timeout=_timeout(request.extensions.get("timeout", {})),
+                timeout=_timeout(given),
                 trace_request_ctx=progress,
             ) as answer:
                 content = await answer.read()
@@ -90,8 +92,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 async def _note_departure(_session: object, context: SimpleNamespace, _headers: object) -> None:
-    """aiohttp is about to write the request's first byte."""
-    context.trace_request_ctx.left = True
+    """aiohttp is about to write the request's first byte: from now on the answer is waited for."""
+    progress = context.trace_request_ctx
+    progress.left = True
+    if progress.seconds is not None:
+        progress.limit.update(asyncio.get_running_loop().time() + progress.seconds)
 
 
 def _timeout(given: dict[str, float | None]) -> aiohttp.ClientTimeout:
@@ -100,5 +105,7 @@ def _timeout(given: dict[str, float | None]) -> aiohttp.ClientTimeout:
         total=None,
         connect=None if connect is None else connect + (pool or connect),
         sock_connect=connect,
-        sock_read=given.get("read"),
+        # aiohttp 3.9 can leave this timer running on a connection that is kept: it ends the next request on it at once, as if
+        # that had been sent and not answered. The answer's time is kept in `handle_async_request`.
+        sock_read=None,
     )

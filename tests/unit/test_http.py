@@ -130,6 +130,17 @@ async def test_an_answer_that_does_not_come_in_time_may_have_been_sent() -> None
             await client.post(address, json={})
 
 
+async def test_a_connection_may_rest_longer_than_an_answer_may_take() -> None:
+    heard: list[bytes] = []
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    async with server(answering(answer, heard)) as address, http_client(Settings(send_timeout_seconds=0.1)) as client:
+        assert (await client.post(address, json={})).status_code == 200
+        (connection,) = next(iter(client._transport._session.connector._conns.values()))
+        # What fires in a connection that rests would end the next request on it as sent and not answered.
+        assert connection[0]._read_timeout_handle is None
+        assert connection[0]._read_timeout is None
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", b"not HTTP at all\r\n\r\n"])
 async def test_an_answer_that_breaks_off_or_is_none_may_have_been_sent(answer: bytes, client: httpx.AsyncClient) -> None:
     async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
