@@ -18,6 +18,7 @@ from connectors.message import Outgoing
 from turns.action_server import ActionServer, TurnCalls, check_answers_once_built, turn_calls
 from turns.graph_runner import InlineGraphRunner
 from turns.model import Claimed, TurnInput, TurnResult
+from turns.quiet import copy_nothing_for_debug
 from turns.replies import ReplyCollector
 from turns.tracker import dump
 from turns.tracker_store import dialogue_state
@@ -49,6 +50,7 @@ class RasaDialogue:
 
         from turns.rules import quicken
 
+        copy_nothing_for_debug()
         runner = InlineGraphRunner.from_runner(self._processor.graph_runner)
         for policy in runner.components(RulePolicy):
             quicken(policy)

@@ -1,20 +1,17 @@
-"""Rasa's rules found without trying all of them, and its states worked out once per prediction. The outcome is the same.
+"""Rasa's rules found without trying all of them. The outcome is the same.
 
-For each prediction Rasa compares every rule with the conversation, twice, and replays the conversation for each time: a fifth
-of a turn. A rule can only hold where its last state does, so those of another intent or another last action need no look.
+For each prediction Rasa compares every rule with the conversation, twice. A rule can only hold where its last state does, so
+those of another intent or another last action need no look.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from rasa.core.policies.rule_policy import RulePolicy
 from rasa.shared.core.constants import PREVIOUS_ACTION, SHOULD_NOT_BE_SET, USER
-from rasa.shared.core.domain import Domain, State
-from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.core.domain import State
 from rasa.shared.nlu.constants import ACTION_NAME, INTENT
 
 # The last action and the intent of a state; None where a rule does not ask.
@@ -22,9 +19,8 @@ Place = tuple[str | None, str | None]
 
 
 def quicken(policy: RulePolicy) -> None:
-    """Let this loaded policy look rules up by place, and remember a tracker's states until its next event."""
+    """Let this loaded policy look rules up by place."""
     policy._get_possible_keys = RuleLookup(policy)
-    policy.featurizer._create_states = StatesOnce(policy.featurizer._create_states)
 
 
 class RuleLookup:
@@ -65,23 +61,3 @@ def _place(state: State) -> Place:
 def _required(state: State, part: str, name: str) -> str | None:
     value = state.get(part, {}).get(name)
     return str(value) if value and value != SHOULD_NOT_BE_SET else None
-
-
-class StatesOnce:
-    """``TrackerFeaturizer._create_states`` of one policy, which asks twice: to look at the customer's words, and the intent."""
-
-    def __init__(self, create: Callable[..., list[State]]) -> None:
-        self._create = create
-        # Weak: a tracker's turn ends, and what comes after it may stand at the same place in memory.
-        self._tracker: Callable[[], object] = lambda: None
-        self._asked: tuple[Any, ...] = ()
-        self._states: list[State] = []
-
-    def __call__(self, tracker: DialogueStateTracker, domain: Domain, **options: Any) -> list[State]:
-        """The tracker's states, the caller's to change."""
-        # A tracker changes by events alone, and they are only ever added.
-        asked = (len(tracker.events), id(domain), options)
-        if self._tracker() is not tracker or asked != self._asked:
-            self._states = self._create(tracker, domain, **options)
-            self._tracker, self._asked = weakref.ref(tracker), asked
-        return [{part: dict(values) for part, values in state.items()} for state in self._states]

@@ -26,6 +26,8 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 
+from turns.history import HistoryTracker
+
 # More than any rule or Memoization's max_history looks back to: tests compare with whole conversations and with the rules.
 MAX_TURNS = 3
 MAX_REPLY_TEXT = 1000
@@ -41,7 +43,7 @@ def dump(tracker: DialogueStateTracker, domain: Domain, max_turns: int = MAX_TUR
 
 def load(document: Any, sender_id: str, domain: Domain) -> DialogueStateTracker:
     """The tracker that ``dump`` wrote; an empty one for None."""
-    tracker = DialogueStateTracker(sender_id, domain.slots)
+    tracker = HistoryTracker(sender_id, domain)
     for item in (document or {}).get("events", ()):
         tracker.update(_event_class(item["event"])._from_parameters(item), domain)
     return tracker

@@ -13,6 +13,7 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from turns import tracker as documents
+from turns.history import HistoryTracker
 
 _state: ContextVar[dict[str, Any] | None] = ContextVar("dialogue_state", default=None)
 
@@ -45,10 +46,15 @@ class BoundedTrackerStore(TrackerStore):
         document = self._memory.get(sender_id) if state is None else state["document"]
         return documents.load(document, sender_id, self.domain) if document else None
 
+    def init_tracker(self, sender_id: str) -> DialogueStateTracker:
+        """An empty tracker."""
+        return HistoryTracker(sender_id, self.domain)
+
     async def save(self, tracker: DialogueStateTracker) -> None:
-        """Keep the tracker's bounded document."""
+        """Keep the tracker's bounded document; within a turn that is the commit's to do."""
         await self.stream_events(tracker)
-        self._memory[tracker.sender_id] = documents.dump(tracker, self.domain)
+        if _state.get() is None:
+            self._memory[tracker.sender_id] = documents.dump(tracker, self.domain)
 
     async def delete(self, sender_id: str) -> None:
         """Forget a conversation of ``rasa shell``."""

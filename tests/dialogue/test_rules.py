@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rasa.shared.core.events import ActionExecuted
 
 from tests.dialogue.test_tracker import Walk
 from turns.graph_runner import InlineGraphRunner
@@ -57,24 +55,3 @@ def test_a_conversation_without_states_rules_nothing_out(policy: RulePolicy) -> 
     from turns.rules import RuleLookup
 
     assert RuleLookup(policy)({"[]": "action_listen"}, []) == {"[]"}
-
-
-def test_states_are_worked_out_anew_when_an_event_was_added_and_the_caller_may_change_them(
-    agent: Agent, policy: RulePolicy
-) -> None:
-    from turns.rules import StatesOnce
-
-    create = policy.featurizer._create_states
-    once, walk = StatesOnce(create), Walk(agent, 0)
-    walk.turn(compare=False)
-    tracker, domain = walk.whole, walk.domain
-    expected = copy.deepcopy(create(tracker, domain))
-    states = once(tracker, domain)
-    assert states == expected
-    states[-1].clear()
-    states[0]["slots"] = {}
-    assert once(tracker, domain) == expected
-    tracker.update(ActionExecuted("utter_saludar"), domain)
-    assert once(tracker, domain) == create(tracker, domain) != expected
-    assert once(tracker.copy(), domain) == create(tracker, domain)
-    assert once(tracker, domain, ignore_rule_only_turns=True) == create(tracker, domain, ignore_rule_only_turns=True)
