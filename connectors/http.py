@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from types import SimpleNamespace
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
 from urllib.request import getproxies
 
 import aiohttp
 import async_timeout
 import httpx
+from aiohttp.connector import Connection
 from yarl import URL
 
 from omnicrm.settings import Settings
@@ -29,7 +33,38 @@ def http_client(settings: Settings) -> httpx.AsyncClient:
     # httpx logs every address at INFO, and with it the proof that Meta wants of each call.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     timeout = httpx.Timeout(settings.send_timeout_seconds, connect=CONNECT_SECONDS)
-    return httpx.AsyncClient(transport=AiohttpTransport(), timeout=timeout, follow_redirects=False)
+    return PlainClient(transport=AiohttpTransport(), timeout=timeout, trust_env=False)
+
+
+class PlainClient(httpx.AsyncClient):
+    """httpx without what platforms must not have of it, and what takes a third of a call: cookies, redirects, log-ins."""
+
+    async def send(self, request: httpx.Request, **_options: Any) -> httpx.Response:
+        """Send one request and read its whole answer."""
+        return await self._transport.handle_async_request(request)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a request is. ``left``: some of it may have been written; from then on its answer is waited for."""
+
+    limit: async_timeout.Timeout
+    seconds: float | None
+    left: bool = False
+
+
+_progress: ContextVar[_Progress] = ContextVar("request_progress")
+
+
+class _NotingRequest(aiohttp.ClientRequest):
+    """aiohttp's request, which notes when its first byte is about to be written."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        progress = _progress.get()
+        progress.left = True
+        if progress.seconds is not None:
+            progress.limit.update(asyncio.get_running_loop().time() + progress.seconds)
+        return await super().send(conn)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -46,18 +81,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Send one request and read its whole answer."""
         session = self._session or self._open()
         given = request.extensions.get("timeout", {})
-        progress = SimpleNamespace(left=False, limit=None, seconds=given.get("read"))
+        limit = async_timeout.timeout(None)
+        progress = _Progress(limit, given.get("read"))
+        noted = _progress.set(progress)
         try:
             body = await request.aread()
-            async with async_timeout.timeout(None) as progress.limit, session.request(
+            async with limit, session.request(
                 request.method,
-                URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
+                _address(str(request.url)),
+                headers=[(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw],
                 data=body or None,
-                skip_auto_headers=_NO_OWN_HEADERS,
                 allow_redirects=False,
-                timeout=_timeout(given),
-                trace_request_ctx=progress,
+                timeout=_timeout(given.get("connect"), given.get("pool")),
             ) as answer:
                 content = await answer.read()
                 return httpx.Response(answer.status, headers=answer.raw_headers, content=content, request=request)
@@ -69,6 +104,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         except (aiohttp.ClientError, OSError, ValueError) as error:
             broken = httpx.ReadError if progress.left else httpx.ConnectError
             raise broken(type(error).__name__, request=request) from error
+        finally:
+            _progress.reset(noted)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -76,31 +113,27 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        tracing = aiohttp.TraceConfig()
-        tracing.on_request_headers_sent.append(_note_departure)  # type: ignore[arg-type] # aiohttp's annotation is of another type
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=httpx.create_ssl_context()
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # httpx does
+            request_class=_NotingRequest,
+            skip_auto_headers=_NO_OWN_HEADERS,
             # Asked of the environment for every request: only where there is a proxy to be found.
             trust_env=bool(getproxies().keys() & {"http", "https", "all"}),
-            trace_configs=[tracing],
         )
         return self._session
 
 
-async def _note_departure(_session: object, context: SimpleNamespace, _headers: object) -> None:
-    """aiohttp is about to write the request's first byte: from now on the answer is waited for."""
-    progress = context.trace_request_ctx
-    progress.left = True
-    if progress.seconds is not None:
-        progress.limit.update(asyncio.get_running_loop().time() + progress.seconds)
+@lru_cache(maxsize=256)
+def _address(text: str) -> URL:
+    return URL(text, encoded=True)
 
 
-def _timeout(given: dict[str, float | None]) -> aiohttp.ClientTimeout:
-    connect, pool = given.get("connect"), given.get("pool")
+@cache
+def _timeout(connect: float | None, pool: float | None) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=None,
         connect=None if connect is None else connect + (pool or connect),

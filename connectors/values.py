@@ -26,7 +26,7 @@ def decode(body: bytes) -> Json:
     Numbers of absurd length stay text: Python refuses to convert them, but they harm nothing else in the delivery.
     """
     try:
-        return json.loads(body, parse_int=_integer, parse_float=_decimal, parse_constant=_refuse)
+        return _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except RecursionError:
         return {"object": "unreadable", "reason": "nested too deeply", "start": body[:200].decode("utf-8", "replace")}
 
@@ -42,6 +42,9 @@ def _decimal(digits: str) -> float | str:
 
 def _refuse(name: str) -> Json:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_decimal, parse_constant=_refuse)
 
 
 def storable(value: Json, depth: int = 0) -> Json:

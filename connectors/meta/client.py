@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -10,10 +11,11 @@ from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import quote
 
+import async_timeout
 import httpx
 
 from connectors.message import Json, NeedsOperator, OutcomeUnknown, Outgoing, Retry, SendError
-from connectors.meta.errors import TOKEN_CODES, body_of, error_of, rest_of, transport_error
+from connectors.meta.errors import TOKEN_CODES, document_of, rest_of, transport_error
 from connectors.meta.render import action_body, send_body
 from connectors.meta.signature import appsecret_proof
 from connectors.meta.values import as_mid
@@ -23,6 +25,9 @@ from connectors.values import as_object, as_text
 CONNECT_SECONDS = 3.0
 # Asking for more (locale, gender…) fails the whole call where one permission is missing.
 PROFILE_FIELDS = {"messenger": "first_name,last_name,profile_pic", "instagram": "name,username,profile_pic"}
+
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "omnicrm"}
+_JSON_HEADERS = {**_HEADERS, "Content-Type": "application/json"}
 
 
 class GraphClient:
@@ -51,7 +56,7 @@ class GraphClient:
         self._app_secret = app_secret
         self._app_id = app_id
         self._longest = timeout + 2 * CONNECT_SECONDS
-        self._timeout = httpx.Timeout(timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
+        self._timeout = httpx.Timeout(timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS).as_dict()
         self._clock = clock
         self._rest_until = 0.0
         # Worked out once: most calls go there.
@@ -131,28 +136,25 @@ class GraphClient:
     async def _call(
         self, method: str, address: httpx.URL, token: str, body: dict[str, Json] | None = None
     ) -> dict[str, Json]:
-        request = self._http.request(
+        request = httpx.Request(
             method,
             address,
-            json=body,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=self._timeout,
-            # A redirect would carry the token somewhere else.
-            follow_redirects=False,
+            headers={**(_HEADERS if body is None else _JSON_HEADERS), "Authorization": f"Bearer {token}"},
+            content=None if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+            extensions={"timeout": self._timeout},
         )
         try:
             # httpx bounds each wait, this the whole call: an answer may come in drops.
-            response = await asyncio.wait_for(request, self._longest)
+            async with async_timeout.timeout(self._longest):
+                # A redirect would carry the token somewhere else.
+                response = await self._http.send(request, follow_redirects=False)
         except (httpx.HTTPError, httpx.InvalidURL, asyncio.TimeoutError) as error:
             # Without `from`: the request in httpx's error holds the token.
             raise transport_error(error) from None
         rest = rest_of(response.headers)
         if rest:
             self._rest_until = self._clock() + rest
-        error_found = error_of(response, (self._token, self._app_secret), self._page_id)
-        if error_found is not None:
-            raise error_found
-        return body_of(response) or {}
+        return document_of(response, (self._token, self._app_secret), self._page_id)
 
 
 @contextmanager

@@ -92,18 +92,20 @@ MEANINGS: dict[tuple[int | None, int | None], Meaning] = {
 _PERMISSION_CODES = range(200, 300)
 
 
-def error_of(response: httpx.Response, secrets: tuple[str, ...] = (), own_id: str = "") -> SendError | None:
-    """What a Graph answer says went wrong; None for an answer without error. HTTP 200 may carry one.
+def document_of(response: httpx.Response, secrets: tuple[str, ...] = (), own_id: str = "") -> dict[str, Json]:
+    """A Graph answer's JSON object. Raises what it says went wrong (``SendError``), which HTTP 200 may say, too.
 
     ``secrets`` never appear in the detail. ``own_id``: an object that Meta cannot find is us, not the customer, if it is this.
     """
     document = body_of(response)
     if document is None:
-        return _unreadable(response)
+        raise _unreadable(response)
     error = as_object(document.get("error"))
-    if not error:
-        return None if response.is_success else _unreadable(response)
-    return _classify(error, response, secrets, own_id)
+    if error:
+        raise _classify(error, response, secrets, own_id)
+    if not response.is_success:
+        raise _unreadable(response)
+    return document
 
 
 def body_of(response: httpx.Response) -> dict[str, Json] | None:
@@ -195,8 +197,10 @@ def _used_up(usage: dict[str, Json]) -> bool:
 
 
 def _json_header(value: str | None) -> Json:
+    if not value:
+        return {}
     try:
-        return decode((value or "{}").encode())
+        return decode(value.encode())
     except ValueError:
         return {}
 

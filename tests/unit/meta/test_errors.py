@@ -18,10 +18,18 @@ from connectors.message import (
     Unreachable,
     WindowClosed,
 )
-from connectors.meta.errors import MEANINGS, error_of, rest_of, transport_error
+from connectors.meta.errors import MEANINGS, document_of, rest_of, transport_error
 
 BUC = "X-Business-Use-Case-Usage"
 TOKEN = "EAAGm0PX4ZCpsBAsecretsecret"
+
+
+def error_of(response: httpx.Response, *secrets_and_id: Any, **more: Any) -> SendError | None:
+    try:
+        document_of(response, *secrets_and_id, **more)
+    except SendError as error:
+        return error
+    return None
 
 
 def answer(code: Any, subcode: int | None = None, status: int = 400, message: str = "nope", **more: Any) -> httpx.Response:
