@@ -11,6 +11,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+import uvloop
 from rich.console import Console
 
 from bench import report
@@ -41,6 +42,8 @@ def main() -> int:
     try:
         with stopping_on_signals(), tempfile.TemporaryDirectory(prefix="run-", dir=home, ignore_cleanup_errors=True) as folder:
             places = Places(project=PROJECT, models=home, folder=Path(folder), logs=PROJECT / ".data" / "logs" / "bench")
+            # The customers and the platform share the machine with what they measure.
+            uvloop.install()
             figures = asyncio.run(measure(console, QUICK if quick else FULL, places))
     except (ProcessFailed, Unanswered, Lost, NotDurable, CrmError) as error:
         console.print(f"{type(error).__name__}: {error}", markup=False, style="red")

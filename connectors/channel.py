@@ -26,6 +26,7 @@ from crm.port import Crm
 from notify.settings import require_notify
 from omnicrm.settings import Settings, SettingsError
 from turns.dialogue import RasaDialogue
+from turns.quiet import collect_rarely
 from turns.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ async def _work(settings: Settings, app: Sanic, _loop: Any) -> None:
         logger.error("no model is loaded: messages are stored and wait. Run `omnicrm train`, then start again.")
         return
     dialogue = RasaDialogue(agent, settings.action_timeout_seconds, lambda: settings.opening(datetime.now(timezone.utc)))
+    collect_rarely()
     app.ctx.omnicrm.start(dialogue)
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import select
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -116,25 +114,37 @@ async def _prepare_session(connection: Connection) -> None:
         raise
 
 
+# A connection and when it was opened (``time.monotonic``).
+Lent: TypeAlias = tuple[Connection, float]
+
+
 class Connections:
     """Lends at most ``limit`` connections at a time."""
 
     def __init__(self, target: Target, limit: int) -> None:
         self._target = target
         self._free = asyncio.Semaphore(limit)
-        self._idle: list[tuple[Connection, float]] = []
+        self._idle: list[Lent] = []
         self._closed = False
 
-    @asynccontextmanager
-    async def lend(self) -> AsyncIterator[Connection]:
-        """Lend a connection; one that comes back broken or busy is closed. Raises ``CrmUnavailable``."""
+    async def lend(self) -> Lent:
+        """Lend a connection, which must come back. Raises ``CrmUnavailable``."""
         await self._wait_for_turn()
         try:
-            connection, born = await self._take()
-            try:
-                yield connection
-            finally:
-                await self._give_back(connection, born)
+            return await self._take()
+        except BaseException:
+            self._free.release()
+            raise
+
+    async def give_back(self, lent: Lent) -> None:
+        """Take a connection back; one that comes back broken or busy is closed."""
+        try:
+            connection, born = lent
+            usable = connection.pgconn.transaction_status == TransactionStatus.IDLE
+            if usable and not self._closed and time.monotonic() - born < LIFETIME_SECONDS:
+                self._idle.append(lent)
+            else:
+                await connection.close()
         finally:
             self._free.release()
 
@@ -153,7 +163,7 @@ class Connections:
         except asyncio.TimeoutError:
             raise CrmUnavailable(f"all connections were busy for {WAIT_SECONDS} s") from None
 
-    async def _take(self) -> tuple[Connection, float]:
+    async def _take(self) -> Lent:
         if self._closed:
             raise CrmUnavailable("the connection to the database was closed")
         while self._idle:
@@ -162,13 +172,6 @@ class Connections:
                 return connection, born
             await connection.close()
         return await connect(self._target), time.monotonic()
-
-    async def _give_back(self, connection: Connection, born: float) -> None:
-        usable = not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE
-        if usable and not self._closed and time.monotonic() - born < LIFETIME_SECONDS:
-            self._idle.append((connection, born))
-        else:
-            await connection.close()
 
 
 def _has_news(connection: Connection) -> bool:

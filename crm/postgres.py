@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 
 import psycopg
-from psycopg import sql
+from psycopg import AsyncRawCursor, sql
 
 from crm.connections import Connection, Connections, Target, connect, connect_error
 from crm.port import JSON, WORK_CHANNEL, CrmUnavailable
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 ANSWER_SECONDS = 6.5
 HEARTBEAT_SECONDS = 20.0
 _BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_VOID = 2278
+_VOID, _JSONB = 2278, 3802
 
 
 def _nothing() -> None:
@@ -43,7 +43,7 @@ class PostgresCrm:
     async def call(self, function: str, /, **arguments: JSON) -> JSON:
         """See ``Crm.call``."""
         check_names(function, arguments)
-        statement, values = _statement(function, tuple(arguments)), encode(arguments)
+        statement, values = _statement(function, tuple(arguments)), tuple(encode(arguments).values())
         try:
             return await self._run(statement, values)
         except psycopg.Error as error:
@@ -54,14 +54,24 @@ class PostgresCrm:
         except psycopg.Error as error:
             raise _error(error) from error
 
-    async def _run(self, statement: bytes, values: Mapping[str, str | None]) -> JSON:
-        async with self._connections.lend() as connection:
-            with _hang_up_after(connection, ANSWER_SECONDS):
-                cursor = await connection.execute(statement, values)
-                row = await cursor.fetchone()
-                if row is None or (cursor.description and cursor.description[0].type_code == _VOID):
-                    return None
-                return row[0]
+    async def _run(self, statement: bytes, values: tuple[str | None, ...]) -> JSON:
+        lent = await self._connections.lend()
+        connection = lent[0]
+        timer = _hang_up_after(connection, ANSWER_SECONDS)
+        try:
+            cursor = AsyncRawCursor(connection)
+            await cursor.execute(statement, values)
+            result = cursor.pgresult
+            if result is None or result.ntuples == 0 or result.ftype(0) == _VOID:
+                return None
+            if result.ftype(0) == _JSONB:
+                document = result.get_value(0, 0)
+                return None if document is None else json.loads(document)
+            (value,) = await cursor.fetchone() or (None,)
+            return value
+        finally:
+            timer.cancel()
+            await self._connections.give_back(lent)
 
     async def listen(self, channel: str = WORK_CHANNEL) -> AsyncIterator[str]:
         """See ``Crm.listen``."""
@@ -90,11 +100,14 @@ class PostgresCrm:
                     yield notification.payload
                 if self._closed.is_set():
                     return
-            with _hang_up_after(connection, ANSWER_SECONDS):
+            timer = _hang_up_after(connection, ANSWER_SECONDS)
+            try:
                 cursor = await connection.execute("select 1 from pg_listening_channels() as name where name = %s", (channel,))
                 if await cursor.fetchone() is None:
                     # What a transaction pooler does to LISTEN: the statement worked, on a session that we no longer have.
                     raise CrmUnavailable("the session that listened was exchanged: DATABASE_URL leads to a transaction pooler")
+            finally:
+                timer.cancel()
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -117,7 +130,9 @@ def _statement(function: str, names: tuple[str, ...]) -> bytes:
 
     There are as many as there are calls in our code, and composing one takes longer than sending it.
     """
-    named = sql.SQL(", ").join(sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names)
+    named = sql.SQL(", ").join(
+        sql.SQL("{} => {}").format(sql.Identifier(name), sql.SQL(f"${number}")) for number, name in enumerate(names, 1)
+    )
     return sql.SQL("select public.{}({})").format(sql.Identifier(function), named).as_bytes()
 
 
@@ -127,14 +142,9 @@ def _error(error: psycopg.Error) -> Exception:
     return error_for(error.sqlstate, error.diag.message_primary or type(error).__name__)
 
 
-@contextmanager
-def _hang_up_after(connection: Connection, seconds: float) -> Iterator[None]:
+def _hang_up_after(connection: Connection, seconds: float) -> asyncio.TimerHandle:
     """Shut the socket down when the server does not answer: cancelling would wait for the same silent server."""
-    timer = asyncio.get_running_loop().call_later(seconds, _hang_up, connection)
-    try:
-        yield
-    finally:
-        timer.cancel()
+    return asyncio.get_running_loop().call_later(seconds, _hang_up, connection)
 
 
 def _hang_up(connection: Connection) -> None:

@@ -32,6 +32,7 @@ _OPERATOR = {
     "42": "undefined function, missing privilege",
 }
 _ROLLED_BACK = {"40001", "40P01"}
+_WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def check_names(function: str, arguments: Mapping[str, JSON]) -> None:
@@ -60,7 +61,7 @@ def _encode(value: JSON) -> str | None:
         text = value
     else:
         try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            text = _WRITER.encode(value)
         except ValueError as error:
             raise CrmRejected("22P02", f"not JSON: {error}") from None
         except RecursionError:

@@ -54,23 +54,22 @@ class Sender:
         self._random = random_number
         self._sleep = sleep
 
-    async def deliver(self, work: Claimed) -> float | None:
-        """Send all that may go now, then release the conversation.
+    async def deliver(self, work: Claimed, begun: Json = None) -> float | None:
+        """Send all that may go now, then release the conversation. ``begun``: the first step, where the commit gave it.
 
         Returns the seconds until it wants attention again; None when there is nothing to do, or the lease was lost.
         """
         platform = self._platforms[account_key(work)]
-        settled: dict[str, Any] | None = None
-        while True:
-            step = await self._next(work, platform, settled)
-            if "wait" in step:
+        step = begun or await self._next(work, platform, None)
+        while "send" in step or "wait" in step:
+            settled = None
+            if "send" in step:
+                settled = await self._send(work, platform, step["send"])
+            else:
                 await self._sleep(max(0.0, step["wait"]))
-                settled = None
-                continue
-            if "send" not in step:
-                due: float | None = step.get("due_seconds")
-                return due
-            settled = await self._send(work, platform, step["send"])
+            step = await self._next(work, platform, settled)
+        due: float | None = step.get("due_seconds")
+        return due
 
     async def _next(self, work: Claimed, platform: Platform, settled: Json) -> Json:
         arguments = {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from connectors.fit import fit_turn
-from connectors.message import SendError
+from connectors.message import Json, SendError
 from connectors.platform import Platform
 from crm.port import Crm, CrmError
 from turns.incoming import next_turn
@@ -120,9 +120,8 @@ class Worker:
 
     async def _work(self, work: Claimed) -> None:
         try:
-            if work.inbound:
-                await self._turn(work)
-            due = await self._sender.deliver(work)
+            begun = await self._turn(work) if work.inbound else None
+            due = await self._sender.deliver(work, begun)
             if due is not None:
                 self._wake.set()
         except CrmError as error:
@@ -131,7 +130,8 @@ class Worker:
         except Exception:
             logger.exception("conversation failed action=work thread=%s", work.thread)
 
-    async def _turn(self, work: Claimed) -> None:
+    async def _turn(self, work: Claimed) -> Json:
+        """Decide and commit; returns the first send, or whatever else ``omnicrm_next_send`` may give."""
         platform = self._platforms[account_key(work)]
         turn = next_turn(work.inbound, work.choices)
         if not work.opted_out:
@@ -143,13 +143,15 @@ class Worker:
             await self._crm.call(
                 "omnicrm_release", p_thread=work.thread, p_token=work.token, p_retry_seconds=RETRY_TURN_SECONDS * work.attempts
             )
-            return
-        await self._crm.call(
-            "omnicrm_commit_turn", p_thread=work.thread, p_token=work.token, p_turn=self._document(turn, result, platform),
-            p_reply_max_age=self._reply_max_age,
+            return {"released": True}
+        begun = await self._crm.call(
+            "omnicrm_answer", p_thread=work.thread, p_token=work.token, p_turn=self._document(turn, result, platform),
+            p_reply_max_age=self._reply_max_age, p_lease_seconds=self._lease_seconds,
+            p_rate=platform.capabilities.sends_per_second,
         )
         if work.needs_profile:
             self._aside(self._profile(work, platform))
+        return begun
 
     async def _decide(self, work: Claimed, turn: TurnInput, platform: Platform) -> TurnResult | None:
         """The turn's result; None when it should be tried again."""

@@ -24,7 +24,7 @@ CREDENTIALS = "".join(
 PRICE = "cuánto cuesta el extracto de árnica?"
 ORDER = "kiero 3 frascos d arnica xfa"
 # Where a process of the bot's own steps dies. A third one dies when it calls an action.
-STEPS = {"committed": "after omnicrm_commit_turn:2", "sent": "after send:2"}
+STEPS = {"committed": "after omnicrm_answer:2", "sent": "after send:2"}
 MOST_CUSTOMERS = 150
 
 

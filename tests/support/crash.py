@@ -21,8 +21,7 @@ WAY = (
     "omnicrm_receive",
     "omnicrm_claim",
     "dialogue",
-    "omnicrm_commit_turn",
-    "omnicrm_next_send",
+    "omnicrm_answer",
     "send",
     "omnicrm_settle_send",
 )
@@ -32,7 +31,7 @@ PAUSE_VARIABLE = "OMNICRM_TEST_PAUSE"
 
 
 class Death:
-    """Dies at the ``nth`` passing of its point, e.g. ``after omnicrm_commit_turn:3``. Without a point it never does."""
+    """Dies at the ``nth`` passing of its point, e.g. ``after omnicrm_answer:3``. Without a point it never does."""
 
     def __init__(self, spec: str) -> None:
         self._point, _, nth = spec.partition(":")
