@@ -48,13 +48,14 @@ class RasaDialogue:
         # Half of Rasa stands behind it: only where a model is loaded, and it with that.
         from rasa.core.policies.rule_policy import RulePolicy
 
+        from turns.decisions import remembering
         from turns.rules import quicken
 
         copy_nothing_for_debug()
         runner = InlineGraphRunner.from_runner(self._processor.graph_runner)
         for policy in runner.components(RulePolicy):
             quicken(policy)
-        self._processor.graph_runner = runner
+        self._processor.graph_runner = remembering(runner, self._processor.model_metadata.core_target)
         # Rasa asks it for every message, and writes the whole domain down to tell.
         self._processor.domain.is_empty = partial(bool, self._processor.domain.is_empty())
         if agent.action_endpoint is not None:

@@ -6,7 +6,7 @@ to once more. Here the state before each action is kept when the action comes, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
@@ -15,7 +15,6 @@ from rasa.shared.core.constants import ACTIVE_LOOP, PREVIOUS_ACTION, SLOTS, USER
 from rasa.shared.core.domain import Domain, State, SubState
 from rasa.shared.core.events import (
     ActionExecuted,
-    ActionExecutionRejected,
     AllSlotsReset,
     BotUttered,
     DefinePrevUserUtteredFeaturization,
@@ -27,11 +26,12 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.slots import Slot
 from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.nlu.constants import ENTITIES, INTENT, TEXT
 
 # None of them changes what happened before it. Loops do (their earlier runs are left out), and so does what takes back.
 _PLAIN = {
-    ActionExecuted, ActionExecutionRejected, AllSlotsReset, BotUttered, DefinePrevUserUtteredFeaturization, FollowupAction,
-    SessionStarted, SlotSet, UserUttered,
+    ActionExecuted, AllSlotsReset, BotUttered, DefinePrevUserUtteredFeaturization, FollowupAction, SessionStarted, SlotSet,
+    UserUttered,
 }  # fmt: skip
 _SET_NO_SLOT = {ActionExecuted, BotUttered, DefinePrevUserUtteredFeaturization, UserUttered}
 _END_FOLLOWUP = {ActionExecuted, SessionStarted, UserUttered}
@@ -45,6 +45,8 @@ class Moment(NamedTuple):
     keeps_turn: bool
     """A follow-up action or a loop's own: it does not change whether this turn is hidden."""
     hidden: bool
+    key: Hashable
+    """Equal for moments that differ in the customer's words alone."""
 
 
 class HistoryTracker(DialogueStateTracker):
@@ -56,6 +58,7 @@ class HistoryTracker(DialogueStateTracker):
         self._domain = domain
         self._influential = _Slots({name: slot for name, slot in self.slots.items() if slot.influence_conversation})
         self._features: SubState | None = None
+        self._features_key: Hashable = ()
         self._taken: str | None = None
         self._session = 0
         self._asked: tuple[object, ...] = ()
@@ -95,14 +98,24 @@ class HistoryTracker(DialogueStateTracker):
         domain, previous = self._domain, self._domain._get_prev_action_sub_state(self)
         if self._features is None:
             self._features = domain._get_slots_sub_state(self._influential)
+            self._features_key = tuple(self._features.items())
+        user = domain._get_user_sub_state(self)
         state = {
-            USER: domain._get_user_sub_state(self),
+            USER: user,
             SLOTS: self._features,
             PREVIOUS_ACTION: previous,
             ACTIVE_LOOP: domain._get_active_loop_sub_state(self),
         }
         keeps = bool(self.followup_action or self._taken) or self.latest_action_name == self.active_loop_name
-        return Moment(domain._clean_state(state), previous, keeps, hidden)
+        said = (user.get(INTENT), user.get(ENTITIES), TEXT in user)
+        key = (said, self._features_key, self.latest_action_name, keeps, hidden)
+        return Moment(domain._clean_state(state), previous, keeps, hidden, key)
+
+    def key(self) -> Hashable | None:
+        """What a decision that minds no words can depend on; None where only a replay can tell."""
+        if self.moments is None or self.latest_message is None:
+            return None
+        return (self.latest_message.intent_name, self.now().key, *(moment.key for moment in self.moments))
 
     def past_states(
         self, domain: Domain, omit_unset_slots: bool = False, ignore_rule_only_turns: bool = False,
