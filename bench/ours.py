@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 import aiohttp
+import async_timeout
 
 from bench import server
 from bench.database import Database
 from bench.load import Unanswered
 from bench.sink import Sink
+from bench.wire import Caller
 from omnicrm.processes import Child, Processes, free_ports
 from omnicrm.trial import endpoints
 from simulator.wire import entry, envelope, meta_json, signed_headers
@@ -46,9 +48,8 @@ class Ours:
     # One that runs a custom action, which answers from the shop's knowledge.
     question = "¿cuánto tarda el envío?"
 
-    def __init__(self, session: aiohttp.ClientSession, address: str, sink: Sink, bot: Child, actions: Child) -> None:
-        self._session = session
-        self._address = address + WEBHOOK
+    def __init__(self, platform: Caller, sink: Sink, bot: Child, actions: Child) -> None:
+        self._platform = platform
         self._sink = sink
         self._mids = count(1)
         self.process = bot
@@ -85,12 +86,12 @@ class Ours:
         headers = signed_headers(SECRET, body)
         started = time.perf_counter()
         try:
-            async with self._session.post(self._address, data=body, headers=headers) as response:
-                await response.read()
-        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            async with async_timeout.timeout(TURN_SECONDS):
+                status = await self._platform.post(body, headers)
+        except (OSError, asyncio.TimeoutError) as error:
             raise Unanswered(f"our webhook: {type(error).__name__}: {error}\n{self.process.last_lines()}") from error
-        if response.status != 200:
-            raise Unanswered(f"our webhook answered {response.status}\n{self.process.last_lines()}")
+        if status != 200:
+            raise Unanswered(f"our webhook answered {status}\n{self.process.last_lines()}")
         self.webhooks.seconds.append(time.perf_counter() - started)
 
 
@@ -103,10 +104,9 @@ async def running(
     bot, actions = (f"http://127.0.0.1:{port}" for port in (bot_port, action_port))
     (folder / "credentials.yml").write_text(CREDENTIALS, encoding="utf-8")
     (folder / "endpoints.yml").write_text(endpoints(project, actions), encoding="utf-8")
-    timeout = aiohttp.ClientTimeout(total=TURN_SECONDS)
-    connections = aiohttp.TCPConnector(limit=0)
-    with Processes(logs) as processes:
-        async with Sink(sink_port) as sink, aiohttp.ClientSession(timeout=timeout, connector=connections) as session:
+    platform = Caller(bot + WEBHOOK)
+    with Processes(logs) as processes, closing(platform):
+        async with Sink(sink_port) as sink, aiohttp.ClientSession() as session:
             variables = server.environment(
                 DATABASE_URL=database.dsn, DATA_DIR=str(folder), BURST_SECONDS="0", META_GRAPH_URL=sink.address,
                 **META,
@@ -118,6 +118,6 @@ async def running(
             child = processes.start("ours", command, variables, project)
             await server.serving(action_child, actions + "/health", session)
             await server.serving(child, bot + "/", session)
-            ours = Ours(session, bot, sink, child, action_child)
+            ours = Ours(platform, sink, child, action_child)
             await ours.turn("1000000000000001", ours.lines[0])
             yield ours, time.perf_counter() - started

@@ -6,11 +6,12 @@ The simulator checks, remembers and echoes; its cost on the same machine would b
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from itertools import count
 from typing import Any
 
-from aiohttp import web
+from bench.wire import Served
 
 
 class Sink:
@@ -22,20 +23,16 @@ class Sink:
         self._port = port
         self._awaited: dict[str, asyncio.Future[float]] = {}
         self._mids = count(1)
-        self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Sink:
-        app = web.Application()
-        app.router.add_post("/{version}/{page}/messages", self._message)
-        app.router.add_get("/{version}/{user}", self._profile)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Served(self._answer), "127.0.0.1", self._port)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            self._server.close()
 
     def reply_to(self, user: str) -> asyncio.Future[float]:
         """When the next message for this customer arrives (``time.perf_counter``)."""
@@ -43,22 +40,17 @@ class Sink:
         self._awaited[user] = future
         return future
 
-    async def _message(self, request: web.Request) -> web.Response:
+    def _answer(self, path: bytes, sent: bytes) -> bytes:
         arrived = time.perf_counter()
-        try:
-            body: dict[str, Any] = await request.json()
-        except ConnectionResetError:
-            # The bot takes "typing" back when the answer is ready before it has left.
-            return web.Response(status=400)
+        if not path.endswith(b"/messages"):
+            user = path.rpartition(b"/")[2].decode()
+            return json.dumps({"id": user, "name": "Clienta de prueba", "username": f"clienta{user[-6:]}"}).encode()
+        body: dict[str, Any] = json.loads(sent)
         user = body["recipient"]["id"]
         if "message" not in body:
-            return web.json_response({"recipient_id": user})
+            return b'{"recipient_id": "%s"}' % user.encode()
         self.replies += 1
         awaited = self._awaited.pop(user, None)
         if awaited is not None and not awaited.done():
             awaited.set_result(arrived)
-        return web.json_response({"recipient_id": user, "message_id": f"m_{next(self._mids)}"})
-
-    async def _profile(self, request: web.Request) -> web.Response:
-        user = request.match_info["user"]
-        return web.json_response({"id": user, "name": "Clienta de prueba", "username": f"clienta{user[-6:]}"})
+        return b'{"recipient_id": "%s", "message_id": "m_%d"}' % (user.encode(), next(self._mids))

@@ -16,9 +16,6 @@ from rasa.core.policies.memoization import MemoizationPolicy
 from rasa.core.policies.policy import Policy, PolicyPrediction
 from rasa.core.policies.rule_policy import RulePolicy
 from rasa.engine.constants import PLACEHOLDER_TRACKER
-from rasa.engine.graph import ExecutionContext, GraphSchema
-from rasa.engine.runner.interface import GraphRunner
-from rasa.engine.storage.storage import ModelStorage
 from rasa.shared.core.events import DefinePrevUserUtteredFeaturization
 from rasa.shared.nlu.constants import TEXT
 
@@ -51,30 +48,23 @@ def _unpacked(key: str) -> str:
     return zlib.decompress(base64.b64decode(key)).decode()
 
 
-class DecidedBefore(GraphRunner):
+class DecidedBefore(InlineGraphRunner):
     """Runs a model's graph; what ``target`` decides it looks up where it can."""
 
     def __init__(self, runner: InlineGraphRunner, target: str) -> None:
-        self._runner = runner
+        super().__init__(runner._schema, runner._nodes)
         self._target = target
         self._known: dict[Hashable, PolicyPrediction] = {}
-
-    @classmethod
-    def create(
-        cls, graph_schema: GraphSchema, model_storage: ModelStorage, execution_context: ExecutionContext, hooks: Any = None
-    ) -> DecidedBefore:
-        """Not how one is made: see ``remembering``."""
-        raise NotImplementedError
 
     def run(self, inputs: dict[str, Any] | None = None, targets: list[str] | None = None) -> dict[str, Any]:
         """See ``GraphRunner.run``."""
         tracker = (inputs or {}).get(PLACEHOLDER_TRACKER)
         key = tracker.key() if targets == [self._target] and isinstance(tracker, HistoryTracker) else None
         if key is None:
-            return self._runner.run(inputs, targets)
+            return super().run(inputs, targets)
         known = self._known.get(key)
         if known is None:
-            results = self._runner.run(inputs, targets)
+            results = super().run(inputs, targets)
             known = results[self._target]
             if not all(type(event) is DefinePrevUserUtteredFeaturization for event in known.events):
                 return results
@@ -94,7 +84,7 @@ def _copy(known: PolicyPrediction) -> PolicyPrediction:
     )  # fmt: skip
 
 
-def remembering(runner: InlineGraphRunner, target: str | None) -> GraphRunner:
+def remembering(runner: InlineGraphRunner, target: str | None) -> InlineGraphRunner:
     """``runner``, with a memory for its decisions where they depend on the place alone.
 
     Where DEBUG is told every decision is worked out, because Rasa tells how.
