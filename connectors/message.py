@@ -188,8 +188,11 @@ def event_to_json(event: AnyEvent) -> dict[str, Json]:
     document = {name: getattr(event, name) for name in event.__dataclass_fields__}
     document["type"] = type(event).__name__.lower()
     if event.address is not None:
-        named = {name: value for name, value in asdict(event.address).items() if name != "context" or value}
-        document["address"] = {**named, "key": event.address.key}
+        address = event.address
+        document["address"] = {
+            "channel": address.channel, "account": address.account, "user": address.user, "key": address.key,
+            **({"context": address.context} if address.context else {}),
+        }
     document["attachments"] = [asdict(a) for a in document.get("attachments", ())]
     if document.get("contact") is not None:
         document["contact"] = asdict(document["contact"])
@@ -244,6 +247,9 @@ class Outgoing:
 
     def to_json(self) -> dict[str, Json]:
         """A JSON object without empty fields."""
+        if self == Outgoing(text=self.text):
+            # Most are: `asdict` looks into everything there is.
+            return {"text": self.text} if self.text else {}
         return {k: v for k, v in asdict(self).items() if v}
 
     @staticmethod

@@ -62,15 +62,27 @@ class ActionServer(EndpointConfig):
 
 
 def check_answers_once_built() -> None:
-    """Let Rasa check the action server's answers against its schema, but not the schema itself each time.
+    """Let Rasa check the action server's answers against its schema, but not the schema itself each time, nor each event
+    against the shapes of all others.
 
-    The check of one answer takes 28 ms as Rasa does it, most of it on the unchanging schema, and 1 ms this way.
+    The check of one answer takes 28 ms as Rasa does it, most of it on the unchanging schema.
     """
     schema = RemoteAction.action_response_format_spec()
-    validator = validator_for(schema)(schema)
+    make = validator_for(schema)
+    whole, events = make(schema), schema["properties"]["events"]["items"]
+    kinds = {shape["properties"]["event"]["const"]: make(shape) for shape in events["oneOf"]}
+    any_kind = {name: value for name, value in events.items() if name != "oneOf"}
+    rest = make({**schema, "properties": {**schema["properties"], "events": {"type": "array", "items": any_kind}}})
+
+    def is_plain(answer: dict[str, Any]) -> bool:
+        return bool(rest.is_valid(answer)) and all(
+            event["event"] in kinds and kinds[event["event"]].is_valid(event) for event in answer.get("events", ())
+        )
 
     def validate(_action: RemoteAction, result: dict[str, Any]) -> bool:
-        validator.validate(result)
+        if not is_plain(result):
+            # It says what is wrong.
+            whole.validate(result)
         return True
 
     RemoteAction._validate_action_result = validate

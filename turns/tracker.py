@@ -32,7 +32,7 @@ from turns.history import HistoryTracker
 MAX_TURNS = 3
 MAX_REPLY_TEXT = 1000
 # After these a slot's value is not known from the events before.
-_FORGETTING = (AllSlotsReset, Restarted, SessionStarted)
+_FORGETTING = {AllSlotsReset, Restarted, SessionStarted}
 
 
 def dump(tracker: DialogueStateTracker, domain: Domain, max_turns: int = MAX_TURNS) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def bounded(events: Sequence[Event], sender_id: str, domain: Domain, max_turns: 
     """The last ``max_turns`` turns, led by events that restore slots and form as they stood before them."""
     # Every turn begins at a listening bot: policies tell a turn by it.
     turns = zip(events, events[1:], strict=False)
-    starts = [i for i, (last, event) in enumerate(turns) if isinstance(event, UserUttered) and _listens(last)]
+    starts = [i for i, (last, event) in enumerate(turns) if type(event) is UserUttered and _listens(last)]
     if len(starts) <= max_turns:
         return list(events)
     cut = starts[-max_turns]
@@ -75,18 +75,19 @@ def _telling(events: Iterable[Event], domain: Domain) -> list[Event]:
     known: dict[str, Any] = {slot.name: slot.initial_value for slot in domain.slots}
     kept: list[Event] = []
     for event in events:
-        if isinstance(event, SlotSet):
+        kind = type(event)
+        if kind is SlotSet:
             if event.key in known and known[event.key] == event.value:
                 continue
             known[event.key] = event.value
-        elif isinstance(event, _FORGETTING):
+        elif kind in _FORGETTING:
             known = {}
         kept.append(event)
     return kept
 
 
 def _listens(event: Event) -> bool:
-    return isinstance(event, ActionExecuted) and event.action_name == ACTION_LISTEN_NAME
+    return type(event) is ActionExecuted and event.action_name == ACTION_LISTEN_NAME
 
 
 def _restoring(before: DialogueStateTracker) -> list[Event]:
@@ -98,21 +99,22 @@ def _restoring(before: DialogueStateTracker) -> list[Event]:
 
 
 def _is_effect(event: Event) -> bool:
-    return isinstance(event, BotUttered) and not event.text and "effect" in (event.data.get("custom") or {})
+    return type(event) is BotUttered and not event.text and "effect" in (event.data.get("custom") or {})
 
 
 def _compact(event: Event) -> dict[str, Any]:
     """The event without what nobody reads again: rankings, tokens, features, media of past replies."""
     document = event.as_dict()
-    if not isinstance(event, ActionExecuted):
+    kind = type(event)
+    if kind is not ActionExecuted:
         document.pop("metadata", None)
-    if isinstance(event, UserUttered):
+    if kind is UserUttered:
         parsed = document.get("parse_data") or {}
         intent = parsed.get("intent") or {}
         document["parse_data"] = {
             "intent": {"name": intent.get("name"), "confidence": round(float(intent.get("confidence") or 0), 4)},
             "entities": parsed.get("entities") or [], "text": parsed.get("text"),
         }
-    elif isinstance(event, BotUttered):
+    elif kind is BotUttered:
         document = {"event": "bot", "text": (event.text or "")[:MAX_REPLY_TEXT], "timestamp": event.timestamp}
     return {name: value for name, value in document.items() if value is not None}
