@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import async_timeout
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
@@ -159,7 +160,8 @@ class Connections:
             await self._free.acquire()
             return
         try:
-            await asyncio.wait_for(self._free.acquire(), WAIT_SECONDS)
+            async with async_timeout.timeout(WAIT_SECONDS):
+                await self._free.acquire()
         except asyncio.TimeoutError:
             raise CrmUnavailable(f"all connections were busy for {WAIT_SECONDS} s") from None
 

@@ -42,7 +42,6 @@ class PostgresCrm:
 
     async def call(self, function: str, /, **arguments: JSON) -> JSON:
         """See ``Crm.call``."""
-        check_names(function, arguments)
         statement, values = _statement(function, tuple(arguments)), tuple(encode(arguments).values())
         try:
             return await self._run(statement, values)
@@ -128,8 +127,10 @@ class PostgresCrm:
 def _statement(function: str, names: tuple[str, ...]) -> bytes:
     """Compose the one statement of a call. Values go as text of unknown type, so that the function's own types decide.
 
-    There are as many as there are calls in our code, and composing one takes longer than sending it.
+    There are as many as there are calls in our code, and composing one takes longer than sending it. Raises ``ValueError`` for
+    names that are not ours.
     """
+    check_names(function, names)
     named = sql.SQL(", ").join(
         sql.SQL("{} => {}").format(sql.Identifier(name), sql.SQL(f"${number}")) for number, name in enumerate(names, 1)
     )

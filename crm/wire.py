@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from crm.port import JSON, CrmError, CrmMisconfigured, CrmRejected, CrmUnavailable
 
@@ -35,7 +35,7 @@ _ROLLED_BACK = {"40001", "40P01"}
 _WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def check_names(function: str, arguments: Mapping[str, JSON]) -> None:
+def check_names(function: str, arguments: Iterable[str]) -> None:
     """Refuse names that could not be ours. Raises ``ValueError``."""
     if not _FUNCTION.fullmatch(function):
         raise ValueError(f"not a function of this project: {function!r}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 
 from rasa.core.agent import Agent
@@ -33,6 +32,25 @@ CLOSED_RESPONSE = "utter_fuera_de_horario"
 STUMBLED_EFFECT = {"effect": "handover", "reason": "el bot no pudo contestar"}
 
 
+class _Step:
+    """Rasa's own work never waits, so twenty turns at once would hold the loop, and every webhook, for all twenty.
+
+    One step at a time, and the loop comes round between two of them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    async def __aenter__(self) -> None:
+        await self._lock.acquire()
+
+    async def __aexit__(self, *_error: object) -> None:
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self._lock.release()
+
+
 class RasaDialogue:
     """Runs turns on a loaded agent, in this process."""
 
@@ -43,7 +61,7 @@ class RasaDialogue:
             raise ValueError("the agent has no model loaded")
         self._action_timeout = action_timeout
         self._opening = opening
-        self._lock = asyncio.Lock()
+        self._step = _Step()
         self._processor = agent.processor
         # Half of Rasa stands behind it: only where a model is loaded, and it with that.
         from rasa.core.policies.rule_policy import RulePolicy
@@ -62,16 +80,6 @@ class RasaDialogue:
             self._processor.action_endpoint = ActionServer(agent.action_endpoint)
             check_answers_once_built()
 
-    @asynccontextmanager
-    async def _one_step(self) -> AsyncIterator[None]:
-        """Rasa's own work never waits, so twenty turns at once would hold the loop, and every webhook, for all twenty.
-
-        One step at a time, and the loop comes round between two of them.
-        """
-        async with self._lock:
-            yield
-            await asyncio.sleep(0)
-
     async def run(self, work: Claimed, turn: TurnInput, channel_name: str) -> TurnResult:
         """Parse, predict, act; collect what would be said. Failures of actions end in an apology and a person."""
         collector = ReplyCollector(channel_name)
@@ -84,7 +92,7 @@ class RasaDialogue:
         token = turn_calls.set(calls)
         try:
             with dialogue_state(work.dialogue):
-                async with self._one_step():
+                async with self._step:
                     message.parse_data = await self._processor.parse_message(message)
                 if work.opted_out and message.parse_data["intent"]["name"] != OPT_IN_INTENT:
                     return TurnResult(dialogue=work.dialogue, silent="opted_out")
@@ -96,7 +104,7 @@ class RasaDialogue:
         if not finished or not collector.replies:
             logger.warning("turn without an answer action=stumble thread=%s failed=%s", work.thread, ",".join(calls.failed))
             return self.stumbled(work)
-        async with self._one_step():
+        async with self._step:
             document = dump(tracker, self._processor.domain)
         return TurnResult(dialogue=document, replies=tuple(collector.replies), effects=tuple(collector.effects))
 
@@ -108,7 +116,7 @@ class RasaDialogue:
         processor = self._processor
         while processor._should_handle_message(tracker):
             try:
-                async with self._one_step():
+                async with self._step:
                     action, prediction = processor.predict_next_with_tracker_if_should(tracker)
             except ActionLimitReached:
                 return False

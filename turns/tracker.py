@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
+from rasa.shared.constants import ASSISTANT_ID_KEY
 from rasa.shared.core.constants import ACTION_LISTEN_NAME
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import (
@@ -25,12 +26,14 @@ from rasa.shared.core.events import (
     UserUttered,
 )
 from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.nlu.constants import METADATA_MODEL_ID
 
 from turns.history import HistoryTracker
 
 # More than any rule or Memoization's max_history looks back to: tests compare with whole conversations and with the rules.
 MAX_TURNS = 3
 MAX_REPLY_TEXT = 1000
+_OF_THE_MODEL = {METADATA_MODEL_ID, ASSISTANT_ID_KEY}
 # After these a slot's value is not known from the events before.
 _FORGETTING = {AllSlotsReset, Restarted, SessionStarted}
 
@@ -103,18 +106,20 @@ def _is_effect(event: Event) -> bool:
 
 
 def _compact(event: Event) -> dict[str, Any]:
-    """The event without what nobody reads again: rankings, tokens, features, media of past replies."""
+    """The event without what nobody reads again: rankings, tokens, features, media of past replies, the model's name."""
+    if type(event) is BotUttered:
+        return {"event": "bot", "text": (event.text or "")[:MAX_REPLY_TEXT], "timestamp": event.timestamp}
     document = event.as_dict()
-    kind = type(event)
-    if kind is not ActionExecuted:
+    if type(event) is ActionExecuted:
+        document["metadata"] = {name: value for name, value in event.metadata.items() if name not in _OF_THE_MODEL} or None
+        document["hide_rule_turn"] = event.hide_rule_turn or None
+    else:
         document.pop("metadata", None)
-    if kind is UserUttered:
+    if type(event) is UserUttered:
         parsed = document.get("parse_data") or {}
-        intent = parsed.get("intent") or {}
+        intent, text = parsed.get("intent") or {}, parsed.get("text")
         document["parse_data"] = {
             "intent": {"name": intent.get("name"), "confidence": round(float(intent.get("confidence") or 0), 4)},
-            "entities": parsed.get("entities") or [], "text": parsed.get("text"),
+            "entities": parsed.get("entities") or [], **({} if text == event.text else {"text": text}),
         }
-    elif kind is BotUttered:
-        document = {"event": "bot", "text": (event.text or "")[:MAX_REPLY_TEXT], "timestamp": event.timestamp}
     return {name: value for name, value in document.items() if value is not None}

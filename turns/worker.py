@@ -6,7 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
+
+import async_timeout
 
 from connectors.fit import fit_turn
 from connectors.message import Json, SendError
@@ -113,10 +116,9 @@ class Worker:
         timeout = self._poll_seconds
         if self._next_due is not None and self._free():
             timeout = min(timeout, max(0.0, self._next_due - self._clock()))
-        try:
-            await asyncio.wait_for(self._wake.wait(), timeout)
-        except asyncio.TimeoutError:
-            return
+        with suppress(asyncio.TimeoutError):
+            async with async_timeout.timeout(timeout):
+                await self._wake.wait()
 
     async def _work(self, work: Claimed) -> None:
         try:
@@ -159,7 +161,8 @@ class Worker:
             return self._dialogue.stumbled(work)
         try:
             # Well before the lease ends: a commit after it would be refused.
-            return await asyncio.wait_for(self._dialogue.run(work, turn, platform.name), self._lease_seconds * 0.8)
+            async with async_timeout.timeout(self._lease_seconds * 0.8):
+                return await self._dialogue.run(work, turn, platform.name)
         except Exception as error:
             logger.exception(
                 "turn failed action=turn thread=%s attempt=%s error=%s", work.thread, work.attempts, type(error).__name__
