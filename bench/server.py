@@ -76,8 +76,6 @@ async def serving(child: Child, address: str, session: aiohttp.ClientSession) ->
 
 
 def resident(child: Child) -> float:
-    """Megabytes (2**20 bytes) of memory that a process and its children hold now."""
+    """Megabytes (2**20 bytes) of memory that a process and its children hold now, with what they share counted once."""
     process = psutil.Process(child.process.pid)
-    return float(sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))) / 2**20
-
-
+    return float(sum(one.memory_full_info().pss for one in (process, *process.children(recursive=True)))) / 2**20

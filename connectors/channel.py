@@ -24,6 +24,7 @@ from connectors.webhook import take_webhook
 from crm.connect import open_crm
 from crm.port import Crm
 from notify.settings import require_notify
+from omnicrm import workers
 from omnicrm.settings import Settings, SettingsError
 from turns.dialogue import RasaDialogue
 from turns.quiet import collect_rarely
@@ -82,6 +83,8 @@ class PlatformInput(InputChannel):
             if self.platform.webhook_below:
                 blueprint.add_route(webhook, "/<below:path>", methods=methods, stream=True, name="webhook_below")
         if not channels:
+            workers.prepare(self.settings.sanic_workers)
+            blueprint.listener("main_process_start")(workers.watch)
             # Called as decorators: given a partial or a method directly, Sanic 21.12 drops it without a word.
             blueprint.listener("before_server_start")(partial(_open, self, channels))
             blueprint.listener("after_server_start")(partial(_work, self.settings))
@@ -108,6 +111,7 @@ def _log_at(level: str) -> None:
 
 
 async def _open(first: PlatformInput, channels: Sequence[PlatformInput], app: Sanic, _loop: Any) -> None:
+    workers.begin()
     app.ctx.omnicrm = Runtime(first.settings, await first.open_crm(), [channel.platform for channel in channels])
     app.ctx.omnicrm_channels = channels
     app.ctx.omnicrm.listen()
