@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from crm.embedded import EmbeddedServer
 from omnicrm.migrate import migrate
@@ -74,6 +75,12 @@ class Database:
             leases, settled = map(int, await rest.fetchone() or (0, 0))
             return Counts(calls=counted, leases=leases, settled=settled)
 
+    async def count(self, calls: str) -> None:
+        """Count calls (``all``) or not (``none``), which a shop's database does not do either and which costs some time."""
+        async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
+            await connection.execute(sql.SQL("alter system set track_functions = {}").format(sql.Literal(calls)))
+            await connection.execute("select pg_reload_conf()")
+
     async def messages(self) -> int:
         """How many customers' messages are stored."""
         async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
@@ -84,7 +91,7 @@ class Database:
 
 @asynccontextmanager
 async def running(data_dir: Path) -> AsyncIterator[Database]:
-    """A new database in this folder that counts calls; stopped at the end. Raises ``NotDurable``."""
+    """A new database in this folder; stopped at the end. Raises ``NotDurable``."""
     embedded = await asyncio.to_thread(EmbeddedServer, data_dir)
     try:
         await asyncio.to_thread(migrate, embedded.dsn)
@@ -93,7 +100,6 @@ async def running(data_dir: Path) -> AsyncIterator[Database]:
                 found = await (await connection.execute("select current_setting(%s)", (name,))).fetchone()
                 if found != (wanted,):
                     raise NotDurable(f"{name} is {found and found[0]}, must be {wanted}")
-            await connection.execute("alter database postgres set track_functions = 'all'")
         yield Database(embedded.dsn)
     finally:
         await asyncio.to_thread(embedded.close)

@@ -137,6 +137,7 @@ async def _count(
     await assistant.turn(sender, assistant.lines[0])
     await assistant.turn(sender, assistant.question)
     tell("counting round trips")
+    await db.count("all")
     counts = [await db.counts()]
     first = await load.first_turns(assistant, plan.new_senders)
     counts.append(await db.counts())
@@ -144,6 +145,7 @@ async def _count(
     counts.append(await db.counts())
     question = await load.repeated(assistant, sender, assistant.question, n)
     counts.append(await db.counts())
+    await db.count("none")
     turns = {"turn of a new sender": len(first), "turn": n, "turn with a knowledge question": n}
     steps = zip(turns.items(), counts, counts[1:], strict=False)
     return first, question, {kind: round_trips(before, after, made) for (kind, made), before, after in steps}

@@ -24,8 +24,8 @@ from connectors.webhook import take_webhook
 from crm.connect import open_crm
 from crm.port import Crm
 from notify.settings import require_notify
-from omnicrm import workers
 from omnicrm.settings import Settings, SettingsError
+from omnicrm.workers import Workers
 from turns.dialogue import RasaDialogue
 from turns.quiet import collect_rarely
 from turns.runtime import Runtime
@@ -83,12 +83,14 @@ class PlatformInput(InputChannel):
             if self.platform.webhook_below:
                 blueprint.add_route(webhook, "/<below:path>", methods=methods, stream=True, name="webhook_below")
         if not channels:
-            workers.prepare(self.settings.sanic_workers)
-            blueprint.listener("main_process_start")(workers.watch)
+            workers = Workers(self.settings.sanic_workers)
             # Called as decorators: given a partial or a method directly, Sanic 21.12 drops it without a word.
+            blueprint.listener("main_process_start")(partial(workers.start))
+            blueprint.listener("before_server_start")(partial(workers.begin))
             blueprint.listener("before_server_start")(partial(_open, self, channels))
             blueprint.listener("after_server_start")(partial(_work, self.settings))
-            blueprint.listener("before_server_stop")(_stop)
+            blueprint.listener("before_server_stop")(partial(_stop, workers))
+            blueprint.listener("main_process_stop")(partial(workers.stop))
         channels.append(self)
         return blueprint
 
@@ -111,7 +113,6 @@ def _log_at(level: str) -> None:
 
 
 async def _open(first: PlatformInput, channels: Sequence[PlatformInput], app: Sanic, _loop: Any) -> None:
-    workers.begin()
     app.ctx.omnicrm = Runtime(first.settings, await first.open_crm(), [channel.platform for channel in channels])
     app.ctx.omnicrm_channels = channels
     app.ctx.omnicrm.listen()
@@ -128,7 +129,8 @@ async def _work(settings: Settings, app: Sanic, _loop: Any) -> None:
     app.ctx.omnicrm.start(dialogue)
 
 
-async def _stop(app: Sanic, _loop: Any) -> None:
+async def _stop(workers: Workers, app: Sanic, _loop: Any) -> None:
+    workers.leave()
     if hasattr(app.ctx, "omnicrm"):
         await app.ctx.omnicrm.stop()
         for channel in app.ctx.omnicrm_channels:

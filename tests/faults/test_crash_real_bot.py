@@ -58,7 +58,7 @@ async def victims(real: RealBot) -> AsyncIterator[dict[str, Child]]:
     def start(name: str, **options: str) -> None:
         address = addresses[len(started)]
         started[name] = real.start_bot(
-            f"bot-{name}", address, credentials=str(credentials), WORKER_CONCURRENCY="2", **options
+            f"bot-{name}", address, credentials=str(credentials), WORKER_CONCURRENCY="2", SANIC_WORKERS="1", **options
         )
 
     async with deadly_action_server(lambda: kill(started["acting"])) as deadly:
