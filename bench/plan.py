@@ -18,6 +18,8 @@ class Plan:
     """Senders who talk up to turn 202."""
     concurrent: int = 20
     turns_each: int
+    crowds: int
+    """How many crowds of new senders come, one after the other."""
     webhook_seconds: float
     flood_seconds: float
     counted_turns: int
@@ -25,12 +27,12 @@ class Plan:
 
 
 FULL = Plan(
-    train=True, new_senders=100, short_senders=34, long_senders=2, turns_each=10, webhook_seconds=15.0, flood_seconds=5.0,
-    counted_turns=30,
+    train=True, new_senders=100, short_senders=34, long_senders=2, turns_each=10, crowds=3, webhook_seconds=15.0,
+    flood_seconds=5.0, counted_turns=30,
 )  # fmt: skip
 QUICK = Plan(
-    train=False, new_senders=20, short_senders=7, long_senders=1, turns_each=5, webhook_seconds=5.0, flood_seconds=2.0,
-    counted_turns=5,
+    train=False, new_senders=20, short_senders=7, long_senders=1, turns_each=5, crowds=3, webhook_seconds=5.0,
+    flood_seconds=2.0, counted_turns=5,
 )  # fmt: skip
 
 # The turns of one sender that are timed under the name of the middle one.

@@ -119,9 +119,12 @@ async def _talk(
     tell("turn 5 again")
     after = await load.conversations(assistant, plan.short_senders - half, {5: WINDOWS[5]})
     windows = {5: before[5] + after[5], **windows}
-    senders = load.new_senders(plan.concurrent)
     tell(f"{plan.concurrent} at once")
-    crowd = await load.crowd(assistant, senders, plan.turns_each)
+    crowds = []
+    for _ in range(plan.crowds):
+        senders = load.new_senders(plan.concurrent)
+        crowds.append(await load.crowd(assistant, senders, plan.turns_each))
+    crowd = Throughput(sum(one.count for one in crowds), sum(one.seconds for one in crowds))
     tell("on to turn 30")
     await load.crowd(assistant, senders, REGULAR - plan.turns_each)
     tell(f"{plan.concurrent} regulars at once")
