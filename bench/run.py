@@ -1,11 +1,11 @@
-"""One run: train both, then stock alone, then ours alone, through the same turns."""
+"""One run: train both, then the same turns for both, never at the same time."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from bench.load import Assistant
 from bench.measured import Machinery, Run, Talk, Throughput
 from bench.ours import Ours
 from bench.plan import REGULAR, WINDOWS, Plan
-from omnicrm.processes import Child
 from omnicrm.progress import step
 
 RECEIPTS_PER_SECOND = 20.0
@@ -44,11 +43,44 @@ class Places:
 async def measure(console: Console, plan: Plan, places: Places) -> list[Figure]:
     """Measure everything that ``plan`` asks for."""
     their_training, our_training = await _train(console, plan, places)
-    theirs = await _measure_stock(console, plan, places)
-    theirs.trained = their_training
-    mine, machinery = await _measure_ours(console, plan, places)
-    mine.trained = our_training
-    return measured.figures(Run(stock=theirs, ours=mine, machinery=machinery))
+    async with AsyncExitStack() as stack:
+        with step(console, "Start stock"):
+            model = _stock_model(places)
+            stocks = stock.running(places.logs, model.parents[1], model)
+            theirs, their_ready = await stack.enter_async_context(stocks)
+        with step(console, "Turns of stock") as tell:
+            tell("new senders")
+            their_first = await load.first_turns(theirs, plan.new_senders)
+            their_windows = await _windows(plan, theirs, tell)
+        with step(console, "Database"):
+            db = await stack.enter_async_context(database.running(places.folder))
+        with step(console, "Start ours"):
+            running = ours.running(places.logs, places.project, _our_model(places), places.folder, db)
+            mine, our_ready = await stack.enter_async_context(running)
+        with step(console, "Turns of ours") as tell:
+            our_first, question, trips = await _count(plan, mine, db, tell)
+            our_windows = await _windows(plan, mine, tell)
+        with step(console, "Crowds of both") as tell:
+            (their_crowd, our_crowd), (their_regulars, our_regulars) = await _crowds(plan, (theirs, mine), tell)
+        talks = [
+            Talk(ready=ready, memory=server.resident(process), first=first, windows=windows, crowd=crowd, regulars=regulars)
+            for ready, process, first, windows, crowd, regulars in (
+                (their_ready, theirs.process, their_first, their_windows, their_crowd, their_regulars),
+                (our_ready, mine.process, our_first, our_windows, our_crowd, our_regulars),
+            )
+        ]
+        for talk, trained in zip(talks, (their_training, our_training), strict=True):
+            talk.trained = trained
+        with step(console, "Webhooks of ours") as tell:
+            tell("while turns run at full rate")
+            webhooks = await _webhooks_at_full_rate(plan, mine)
+            tell("flooded")
+            flood, replies = await _flood(plan, mine, db)
+        machinery = Machinery(
+            actions_memory=server.resident(mine.actions), question=question, trips=trips, webhooks=webhooks, flood=flood,
+            turns_in_flood=replies,
+        )
+        return measured.figures(Run(stock=talks[0], ours=talks[1], machinery=machinery))
 
 
 def _stock_model(places: Places) -> Path:
@@ -75,41 +107,7 @@ async def _train(console: Console, plan: Plan, places: Places) -> tuple[float | 
     return (theirs, mine) if plan.train else (None, None)
 
 
-async def _measure_stock(console: Console, plan: Plan, places: Places) -> Talk:
-    model = _stock_model(places)
-    async with AsyncExitStack() as stack:
-        with step(console, "Start stock"):
-            assistant, ready = await stack.enter_async_context(stock.running(places.logs, model.parents[1], model))
-        with step(console, "Turns of stock") as tell:
-            tell("new senders")
-            first = await load.first_turns(assistant, plan.new_senders)
-            return await _talk(plan, assistant, assistant.process, ready, first, tell)
-
-
-async def _measure_ours(console: Console, plan: Plan, places: Places) -> tuple[Talk, Machinery]:
-    async with AsyncExitStack() as stack:
-        with step(console, "Database"):
-            db = await stack.enter_async_context(database.running(places.folder))
-        with step(console, "Start ours"):
-            running = ours.running(places.logs, places.project, _our_model(places), places.folder, db)
-            assistant, ready = await stack.enter_async_context(running)
-        with step(console, "Turns of ours") as tell:
-            first, question, trips = await _count(plan, assistant, db, tell)
-            talk = await _talk(plan, assistant, assistant.process, ready, first, tell)
-        with step(console, "Webhooks of ours") as tell:
-            tell("while turns run at full rate")
-            webhooks = await _webhooks_at_full_rate(plan, assistant)
-            tell("flooded")
-            flood, replies = await _flood(plan, assistant, db)
-        return talk, Machinery(
-            actions_memory=server.resident(assistant.actions), question=question, trips=trips, webhooks=webhooks, flood=flood,
-            turns_in_flood=replies,
-        )
-
-
-async def _talk(
-    plan: Plan, assistant: Assistant, process: Child, ready: float, first: list[float], tell: Callable[[str], None]
-) -> Talk:
+async def _windows(plan: Plan, assistant: Assistant, tell: Callable[[str], None]) -> dict[int, list[float]]:
     # Turn 5 before and after the long ones: what else the machine does in these minutes must not look like growth.
     half = plan.short_senders // 2
     tell("turn 5")
@@ -118,18 +116,32 @@ async def _talk(
     windows = await load.conversations(assistant, plan.long_senders, {60: WINDOWS[60], 200: WINDOWS[200]})
     tell("turn 5 again")
     after = await load.conversations(assistant, plan.short_senders - half, {5: WINDOWS[5]})
-    windows = {5: before[5] + after[5], **windows}
-    tell(f"{plan.concurrent} at once")
-    crowds = []
-    for _ in range(plan.crowds):
-        senders = load.new_senders(plan.concurrent)
-        crowds.append(await load.crowd(assistant, senders, plan.turns_each))
-    crowd = Throughput(sum(one.count for one in crowds), sum(one.seconds for one in crowds))
+    return {5: before[5] + after[5], **windows}
+
+
+async def _crowds(
+    plan: Plan, assistants: Sequence[Assistant], tell: Callable[[str], None]
+) -> tuple[list[Throughput], list[Throughput]]:
+    """New senders and, when they have talked a while, the same: how fast each assistant was.
+
+    In turns, a crowd for each: a machine is faster in one minute than in another.
+    """
+    new: list[list[Throughput]] = [[] for _ in assistants]
+    last: list[list[str]] = [[] for _ in assistants]
+    for number in range(1, plan.crowds + 1):
+        tell(f"{plan.concurrent} at once, {number} of {plan.crowds}")
+        for i, assistant in enumerate(assistants):
+            last[i] = load.new_senders(plan.concurrent)
+            new[i].append(await load.crowd(assistant, last[i], plan.turns_each))
     tell("on to turn 30")
-    await load.crowd(assistant, senders, REGULAR - plan.turns_each)
+    for assistant, senders in zip(assistants, last, strict=True):
+        await load.crowd(assistant, senders, REGULAR - plan.turns_each)
     tell(f"{plan.concurrent} regulars at once")
-    regulars = await load.crowd(assistant, senders, plan.turns_each)
-    return Talk(ready=ready, memory=server.resident(process), first=first, windows=windows, crowd=crowd, regulars=regulars)
+    regulars = []
+    for assistant, senders in zip(assistants, last, strict=True):
+        regulars.append(await load.crowd(assistant, senders, plan.turns_each))
+    crowds = [Throughput(sum(one.count for one in each), sum(one.seconds for one in each)) for each in new]
+    return crowds, regulars
 
 
 async def _count(

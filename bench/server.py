@@ -76,6 +76,8 @@ async def serving(child: Child, address: str, session: aiohttp.ClientSession) ->
 
 
 def resident(child: Child) -> float:
-    """Megabytes (2**20 bytes) of memory that a process and its children hold now, with what they share counted once."""
+    """Megabytes (2**20 bytes) of memory that a process and its copies hold now, with what they share counted once."""
     process = psutil.Process(child.process.pid)
-    return float(sum(one.memory_full_info().pss for one in (process, *process.children(recursive=True)))) / 2**20
+    # A copy shares with the process that it was made of all that is not its own.
+    own = sum(copy.memory_full_info().uss for copy in process.children(recursive=True))
+    return float(process.memory_info().rss + own) / 2**20

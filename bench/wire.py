@@ -94,7 +94,7 @@ class Caller:
 
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
-        self._host, self._port = parts.hostname or "", parts.port
+        self._host, self._port = parts.hostname or "", parts.port or 80
         self._start = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
         self._idle: list[_Connection] = []
 
