@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,6 +114,7 @@ class Chat:
         self._channel = channel
         self._check = check
         self._view = View.of_someone_new(self._channel)
+        self._interrupted = False
         self._session: PromptSession[str] = PromptSession(
             HTML("<ansicyan>Tú</ansicyan> › "), bottom_toolbar=self._toolbar, key_bindings=_keys()
         )
@@ -130,22 +132,41 @@ class Chat:
             try:
                 while await self._turn(watcher):
                     pass
+            except asyncio.CancelledError:
+                if not self._interrupted:
+                    raise
             finally:
+                asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
                 watcher.cancel()
                 await asyncio.gather(watcher, return_exceptions=True)
 
     async def _turn(self, watcher: asyncio.Task[None]) -> bool:
         typed = asyncio.create_task(self._session.prompt_async())
-        await asyncio.wait({typed, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait({typed, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not typed.done():
+                typed.cancel()
+                await asyncio.gather(typed, return_exceptions=True)
+        self._mind_interrupts()
         if watcher.done():
-            typed.cancel()
-            await asyncio.gather(typed, return_exceptions=True)
             watcher.result()
         try:
             order = read_line(typed.result(), self._view.titles)
         except EOFError:
             return False
         return order is None or await self._carry_out(order)
+
+    def _mind_interrupts(self) -> None:
+        """Leave by Ctrl-C where it is no key, too: while a line is on its way and none is typed. A prompt forgets this."""
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+        def leave() -> None:
+            self._interrupted = True
+            if task is not None:
+                task.cancel()
+
+        loop.add_signal_handler(signal.SIGINT, leave)
 
     async def _carry_out(self, order: Order) -> bool:
         if order.what == "leave":
