@@ -93,7 +93,11 @@ def test_a_followup_action_that_is_taken_still_counts_in_the_past(agent: Agent) 
     assert agent.processor is not None
     domain = agent.processor.domain
     tracker = HistoryTracker("x", domain)
-    for event in (kinds.ActionExecuted("action_listen", hide_rule_turn=True), kinds.FollowupAction("action_ara")):
+    before = [
+        kinds.ActionExecuted("action_listen"), kinds.UserUttered("hola", {"name": "saludar", "confidence": 0.9}),
+        kinds.ActionExecuted("utter_saludar", hide_rule_turn=True), kinds.FollowupAction("action_ara"),
+    ]  # fmt: skip
+    for event in before:
         tracker.update(event, domain)
     # Rasa takes it before it runs, and tells no event of that.
     tracker.clear_followup_action()
