@@ -10,7 +10,7 @@ import psycopg
 from connectors.message import Address, Contact, Json
 from crm.port import Crm
 from omnicrm.settings import Settings
-from tests.support.events import CUSTOMER, account_state, claim, commit, conversation, echo, inbound, next_send, receive
+from tests.support.events import CUSTOMER, account_state, answer, claim, commit, conversation, echo, inbound, next_send, receive
 from tests.support.eventually import eventually
 
 
@@ -36,7 +36,25 @@ async def test_a_worker_that_lost_its_lease_can_commit_nothing(crm: Crm) -> None
     assert (await commit(crm, quick, "in time"))["committed"] is True
     assert (await commit(crm, late, "too late again"))["committed"] is False
     assert await next_send(crm, late) == {"lost": True}
+    assert await answer(crm, late, "too late with all in one") == {"lost": True}
     assert await outbox(crm) == [("in time", "queued")]
+
+
+async def test_an_answer_commits_the_turn_and_begins_its_first_send(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    assert (await answer(crm, work, "one", "two"))["send"]["message"] == {"text": "one"}
+    assert await outbox(crm) == [("one", "sending"), ("two", "queued")]
+    (held,) = [m for m in (await conversation(crm))["messages"] if m["direction"] == "in"]
+    assert held["status"] == "handled"
+
+
+async def test_an_answer_that_a_person_came_before_sends_nothing(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await receive(crm, echo("soy Ana", "agent-1"))
+    assert (await answer(crm, work, "one"))["released"]
+    assert ("one", "withdrawn") in await outbox(crm)
 
 
 async def test_an_expired_lease_that_nobody_took_commits_nothing_either(crm: Crm) -> None:

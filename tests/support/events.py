@@ -88,14 +88,27 @@ async def commit(
     crm: Crm, work: Json, *replies: str, effects: list[Json] | None = None, dialogue: Json = None, **options: float
 ) -> Json:
     """Commit a turn that handles all that was claimed."""
-    turn = {
+    turn = turn_of(work, *replies, effects=effects, dialogue=dialogue)
+    return await crm.call("omnicrm_commit_turn", p_thread=work["thread"], p_token=work["token"], p_turn=turn, **options)
+
+
+async def answer(crm: Crm, work: Json, *replies: str) -> Json:
+    """Commit such a turn and begin its first send."""
+    return await crm.call(
+        "omnicrm_answer", p_thread=work["thread"], p_token=work["token"], p_turn=turn_of(work, *replies),
+        p_reply_max_age=21600.0, p_lease_seconds=30.0, p_rate=1e6,
+    )  # fmt: skip
+
+
+def turn_of(work: Json, *replies: str, effects: list[Json] | None = None, dialogue: Json = None) -> Json:
+    """A turn that handles all that was claimed."""
+    return {
         "handled": [m["id"] for m in work["inbound"]],
         "ignored": {},
         "dialogue": dialogue or {"events": []},
         "effects": effects or [],
         "replies": [{"message": {"text": text}, "payloads": []} for text in replies],
     }
-    return await crm.call("omnicrm_commit_turn", p_thread=work["thread"], p_token=work["token"], p_turn=turn, **options)
 
 
 async def next_send(crm: Crm, work: Json, settled: Json = None, **options: Any) -> Json:
