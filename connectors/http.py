@@ -37,7 +37,7 @@ def http_client(settings: Settings) -> httpx.AsyncClient:
 
 
 class PlainClient(httpx.AsyncClient):
-    """httpx without what platforms must not have of it, and what takes a third of a call: cookies, redirects, log-ins."""
+    """httpx without what platforms must not have of it, and what costs time in every call: cookies, redirects, log-ins."""
 
     async def send(self, request: httpx.Request, **_options: Any) -> httpx.Response:
         """Send one request and read its whole answer."""

@@ -134,6 +134,7 @@ class Connections:
         try:
             return await self._take()
         except BaseException:
+            # Whatever ended it, a caller that gave up included: nobody else gives this place back.
             self._free.release()
             raise
 

@@ -98,7 +98,7 @@ class MachinerySettings:
     """Machinery."""
 
     sanic_workers: int = setting(
-        2, "Processes that share the bot's port and its work; one more takes some 60 MB (on Linux; elsewhere always 1)",
+        2, "Processes that share the bot's port and its work; one more takes some 50 MB (on Linux; elsewhere always 1)",
         integer(1, 16), example="2",
     )  # fmt: skip
     worker_concurrency: int = setting(

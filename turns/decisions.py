@@ -1,7 +1,6 @@
 """Decisions taken before: rules and remembered stories decide the same in the same place, and customers take the same ways.
 
-The place is what the policies look at: intents, entities, slots that influence, actions of the last turns. Most turns of a shop
-come to a place where somebody has been.
+The place is what the policies look at: intents, entities, slots that influence, actions of the last turns.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class HistoryTracker(DialogueStateTracker):
 
 
 def _duplicate(slot: Slot) -> Slot:
-    """``copy.copy``, which takes five times as long: a tracker has dozens."""
+    """``copy.copy`` by the shortest way: a turn copies dozens of slots."""
     made: Slot = object.__new__(type(slot))
     vars(made).update(vars(slot))
     return made

@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 
 def copy_nothing_for_debug() -> None:
-    """Let the modules that copy deeply for their debug lines alone pass on what they have: a tenth of a turn's time.
+    """Let the modules that copy deeply for their debug lines alone pass on what they have.
 
     Nothing changes where DEBUG is told.
     """
@@ -30,8 +30,8 @@ def modules() -> tuple[ModuleType, ...]:
 def collect_rarely() -> None:
     """Call once everything is loaded: the collector passes over what is there, and looks at the rest less often.
 
-    A turn makes thousands of objects, and hardly one in a circle. At Python's own 700 the collector runs dozens of times in
-    each, and calls what libraries have hung on to it (``gc.callbacks``).
+    A turn makes many objects, and hardly one in a circle. At Python's own threshold of 700 the collector runs often, and calls
+    each time what libraries have hung on to it (``gc.callbacks``).
     """
     gc.collect()
     gc.freeze()
