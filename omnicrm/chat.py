@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,7 +115,6 @@ class Chat:
         self._channel = channel
         self._check = check
         self._view = View.of_someone_new(self._channel)
-        self._interrupted = False
         self._session: PromptSession[str] = PromptSession(
             HTML("<ansicyan>Tú</ansicyan> › "), bottom_toolbar=self._toolbar, key_bindings=_keys()
         )
@@ -127,28 +127,44 @@ class Chat:
         """Chat until the customer leaves. Raises what ``check`` raises when the bot breaks down."""
         self._console.rule(f"Chat de prueba · {CHANNELS[self._channel]}", align="left")
         self._console.print(HELP)
-        with patch_stdout(raw=True):
+        with self._left_by_ctrl_c(), patch_stdout(raw=True):
             watcher = asyncio.create_task(self._watch())
             try:
                 while await self._turn(watcher):
                     pass
-            except asyncio.CancelledError:
-                if not self._interrupted:
-                    raise
             finally:
-                asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
                 watcher.cancel()
                 await asyncio.gather(watcher, return_exceptions=True)
 
+    @contextmanager
+    def _left_by_ctrl_c(self) -> Iterator[None]:
+        """End the block quietly at SIGINT: Ctrl-C is a key only while a prompt holds the terminal."""
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        interrupted = False
+
+        def leave() -> None:
+            nonlocal interrupted
+            interrupted = True
+            if task is not None:
+                task.cancel()
+
+        loop.add_signal_handler(signal.SIGINT, leave)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not interrupted:
+                raise
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
     async def _turn(self, watcher: asyncio.Task[None]) -> bool:
-        typed = asyncio.create_task(self._session.prompt_async())
+        typed = asyncio.create_task(self._line())
         try:
             await asyncio.wait({typed, watcher}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not typed.done():
                 typed.cancel()
                 await asyncio.gather(typed, return_exceptions=True)
-        self._mind_interrupts()
         if watcher.done():
             watcher.result()
         try:
@@ -157,16 +173,10 @@ class Chat:
             return False
         return order is None or await self._carry_out(order)
 
-    def _mind_interrupts(self) -> None:
-        """Leave by Ctrl-C where it is no key, too: while a line is on its way and none is typed. A prompt forgets this."""
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
-
-        def leave() -> None:
-            self._interrupted = True
-            if task is not None:
-                task.cancel()
-
-        loop.add_signal_handler(signal.SIGINT, leave)
+    async def _line(self) -> str:
+        """One typed line. ``prompt_async`` would take SIGINT over, and give it back to Python when the line is done."""
+        self._session.default_buffer.reset()
+        return await self._session.app.run_async(handle_sigint=False)
 
     async def _carry_out(self, order: Order) -> bool:
         if order.what == "leave":

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
-import re
-import select
 import signal
 import subprocess
 import sys
@@ -17,12 +14,12 @@ import psutil
 import pytest
 
 from omnicrm.cli import PROJECT
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-m", "omnicrm", "up"]
 START_SECONDS = 240
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @pytest.fixture
@@ -65,47 +62,8 @@ def test_without_a_terminal_it_plays_all_channels_shows_the_crm_and_ends_well(ta
     assert not list((PROJECT / ".data").glob(f"demo-{os.getpid()}*"))
 
 
-class Terminal:
-    """A program on a terminal of its own, read as text."""
-
-    def __init__(self, variables: dict[str, str]) -> None:
-        self.pid, self._fd = pty.fork()
-        if self.pid == 0:
-            os.chdir(PROJECT)
-            os.execve(COMMAND[0], COMMAND, {**variables, "TERM": "xterm-256color"})  # noqa: S606
-        self.shown = ""
-
-    def read_until(self, words: str, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while words not in self.shown:
-            assert time.monotonic() < deadline, f"{words!r} did not come; shown: {self.shown[-3000:]}"
-            if select.select([self._fd], [], [], 0.2)[0]:
-                try:
-                    raw = os.read(self._fd, 65536).decode("utf-8", errors="replace")
-                except OSError:  # Linux tells the end of a terminal's program so
-                    assert words in self.shown, f"{words!r} did not come before the end; shown: {self.shown[-3000:]}"
-                    return
-                if "\x1b[6n" in raw:
-                    os.write(self._fd, b"\x1b[1;1R")  # the cursor's place, for a program that asks
-                self.shown += ESCAPES.sub("", raw)
-
-    def type(self, line: str) -> None:
-        self.shown = ""
-        os.write(self._fd, line.encode())
-
-    def status(self) -> int:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            if select.select([self._fd], [], [], 0.2)[0]:
-                try:
-                    self.shown += ESCAPES.sub("", os.read(self._fd, 65536).decode("utf-8", errors="replace"))
-                except OSError:
-                    break
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
 def test_in_a_terminal_it_chats_and_ctrl_c_ends_everything(tag: str) -> None:
-    terminal = Terminal(environment(tag, CHANNEL="messenger"))
+    terminal = Terminal(COMMAND, environment(tag, CHANNEL="messenger"))
     terminal.read_until("Messenger · /ayuda", START_SECONDS)
     terminal.type("hola\r")
     terminal.read_until("3 Hablar con alguien]", 20)
