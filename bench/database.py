@@ -46,14 +46,12 @@ def round_trips(before: Counts, after: Counts, turns: int) -> float:
     """Calls per turn that come before its reply leaves.
 
     A claim that found nothing looks like one that did, so claims are counted by the conversations that they handed out; in a
-    run of one customer each is a call of its own. ``omnicrm_answer`` calls two others itself, which PostgreSQL counts, too. Of
-    ``omnicrm_next_send`` those that settle a send come after the delivery.
+    run of one customer each is a call of its own. Of ``omnicrm_next_send`` those that settle a send come after the delivery;
+    one that ``omnicrm_answer`` makes itself, where a reply may not leave at once, counts here as if it were a round trip.
     """
     made = {name: calls - before.calls.get(name, 0) for name, calls in after.calls.items() if name not in ELSEWHERE}
-    inside = made.get("omnicrm_answer", 0)
     made["omnicrm_claim"] = after.leases - before.leases
-    made["omnicrm_commit_turn"] = made.get("omnicrm_commit_turn", 0) - inside
-    made["omnicrm_next_send"] = made.get("omnicrm_next_send", 0) - inside - (after.settled - before.settled)
+    made["omnicrm_next_send"] = made.get("omnicrm_next_send", 0) - (after.settled - before.settled)
     return sum(made.values()) / turns
 
 

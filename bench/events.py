@@ -1,6 +1,6 @@
 """``python -m bench.events``: what webhooks cost a turn while nobody, and while somebody, follows.
 
-Receive, claim and commit of one turn, one after the other, on an embedded PostgreSQL that does not wait for its disk: an event
+Receive, claim and answer of one turn, one after the other, on an embedded PostgreSQL that does not wait for its disk: an event
 is written in the turn's own transactions, so the number of waits stays what it was, and they would hide what is measured. The
 ways take turns, so that whatever else the machine does falls on all of them alike; "before" is the same database without its
 triggers.
@@ -49,11 +49,10 @@ async def turn(crm: Crm, number: int) -> float:
         "handled": [message["id"] for message in work["inbound"]], "ignored": {}, "dialogue": {"events": []}, "effects": [],
         "replies": [{"message": {"text": "Sí, claro."}, "payloads": []}],
     }  # fmt: skip
-    await crm.call("omnicrm_commit_turn", p_thread=work["thread"], p_token=work["token"], p_turn=document)
-    took = (time.perf_counter() - started) * 1000
-    # Not part of the measure: the reply is sent, and with it the conversation is given back.
     send = {"p_thread": work["thread"], "p_token": work["token"], "p_lease_seconds": 30, "p_rate": 1e6}
-    step = await crm.call("omnicrm_next_send", **send)
+    step = await crm.call("omnicrm_answer", **send, p_turn=document, p_reply_max_age=3600)
+    took = (time.perf_counter() - started) * 1000
+    # Not part of the measure: the reply was sent, and with that the conversation is given back.
     sent = {"message": step["send"]["id"], "outcome": "sent", "platform_id": f"sent-{number}"}
     await crm.call("omnicrm_next_send", **send, p_settled=sent)
     return took

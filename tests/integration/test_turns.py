@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import psycopg
+import pytest
 
 from connectors.message import Address, Contact, Json
 from crm.port import Crm
 from omnicrm.settings import Settings
-from tests.support.events import CUSTOMER, account_state, answer, claim, commit, conversation, echo, inbound, next_send, receive
+from tests.support.events import (
+    ACCOUNTS,
+    CUSTOMER,
+    account_state,
+    answer,
+    claim,
+    commit,
+    control,
+    conversation,
+    echo,
+    inbound,
+    next_send,
+    now,
+    receive,
+)
 from tests.support.eventually import eventually
 
 
@@ -47,6 +64,58 @@ async def test_an_answer_commits_the_turn_and_begins_its_first_send(crm: Crm) ->
     assert await outbox(crm) == [("one", "sending"), ("two", "queued")]
     (held,) = [m for m in (await conversation(crm))["messages"] if m["direction"] == "in"]
     assert held["status"] == "handled"
+
+
+# Sends a second, slow enough to see who waits for whom.
+PACE = 2.0
+SITUATIONS = ["first of its account", "plain", "older answer", "window closed", "account down", "account just sent", "person"]
+
+
+@pytest.mark.parametrize("replies", [[], ["one"], ["one", "two"]], ids=len)
+@pytest.mark.parametrize("situation", SITUATIONS)
+async def test_an_answer_is_a_commit_and_a_send(crm: Crm, situation: str, replies: list[str]) -> None:
+    """What two calls leave behind in one account, one call leaves in another."""
+    instagram = CUSTOMER
+    messenger = Address(channel="FB", account="104098558513421", user="7812")
+    two_calls = await step_in(crm, situation, instagram, replies, in_one=False)
+    assert await step_in(crm, situation, messenger, replies, in_one=True) == two_calls
+
+
+async def step_in(crm: Crm, situation: str, customer: Address, replies: list[str], *, in_one: bool) -> Json:
+    """What comes back of an answer in this situation, and the conversation that it leaves."""
+    if situation != "first of its account":
+        other = replace(customer, user="other")
+        await receive(crm, inbound(address=other))
+        (work,) = await claim(crm)
+        await commit(crm, work, "hello")
+        await next_send(crm, work, p_rate=PACE if situation == "account just sent" else 1e6)
+    long_ago: dict[str, Any] = {"timestamp": now() - timedelta(hours=1), "opens_window": 60}
+    await receive(crm, inbound(address=customer, **(long_ago if situation == "window closed" else {})))
+    (work,) = await claim(crm)
+    if situation == "older answer":
+        await commit(crm, work, "older")
+        await receive(crm, inbound(address=customer))
+        await crm.call("omnicrm_release", p_thread=work["thread"], p_token=work["token"])
+        (work,) = await claim(crm)
+    elif situation == "account down":
+        await receive(crm, account_state(ok=False, channel=customer.channel, account=customer.account))
+    elif situation == "person":
+        await receive(crm, echo("soy Ana", f"{customer.channel}-agent", address=customer))
+    if in_one:
+        step = await answer(crm, work, *replies, rate=PACE)
+    else:
+        await commit(crm, work, *replies)
+        step = await next_send(crm, work, p_rate=PACE)
+    if "wait" in step:
+        assert 0 < step["wait"] <= 1 / PACE
+        step["wait"] = "a while"
+    if "send" in step:
+        del step["send"]["id"]
+    if step.get("due_seconds"):
+        step["due_seconds"] = round(step["due_seconds"], -1)
+    held = await conversation(crm, customer.key)
+    told = [[m[name] for name in ("direction", "text", "status", "attempts")] for m in held["messages"]]
+    return [step, told, held["dialogue"], held["attention"], held["owner"]]
 
 
 async def test_an_answer_that_a_person_came_before_sends_nothing(crm: Crm) -> None:
@@ -98,11 +167,60 @@ async def test_a_dead_workers_conversation_comes_back(crm: Crm) -> None:
     await receive(crm, inbound())
     await claim(crm, "dead", lease=0.05)
 
-    async def back() -> list[object]:
+    async def back() -> list[Json]:
         return await claim(crm, "alive")
 
     (work,) = await eventually(back)
     assert work["attempts"] == 2
+
+
+async def test_a_worker_waits_no_longer_than_until_the_others_lease_ends(crm: Crm) -> None:
+    await receive(crm, inbound())
+    await claim(crm, "other", lease=30.0)
+    nothing = await crm.call("omnicrm_claim", p_worker="w", p_accounts=ACCOUNTS, p_limit=5, p_lease_seconds=1.0)
+    assert nothing["work"] == []
+    assert 25 < nothing["next_due_seconds"] <= 30
+
+
+async def test_an_answer_prolongs_the_lease_for_its_send_and_ends_the_count_of_tries(crm: Crm) -> None:
+    for _ in range(2):
+        await receive(crm, inbound())
+        (work,) = await claim(crm, lease=2.0)
+        assert work["attempts"] == 1
+        send = (await answer(crm, work, "hola"))["send"]
+        waits = await crm.call("omnicrm_claim", p_worker="w", p_accounts=ACCOUNTS, p_limit=5, p_lease_seconds=1.0)
+        assert 25 < waits["next_due_seconds"] <= 30
+        await next_send(crm, work, {"message": send["id"], "outcome": "sent", "platform_id": f"our-{send['id']}"})
+
+
+async def test_a_send_that_comes_back_is_no_try_of_a_turn(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    send = (await answer(crm, work, "hola"))["send"]
+    for _ in range(3):
+        later = {"message": send["id"], "outcome": "retry", "retry_seconds": 0.05, "error": {"detail": "busy"}}
+        await next_send(crm, work, later)
+        (work,) = await eventually(lambda: claim(crm))
+        send = (await next_send(crm, work))["send"]
+    assert work["attempts"] == 0
+    await next_send(crm, work, {"message": send["id"], "outcome": "sent", "platform_id": "our-1"})
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    assert work["attempts"] == 1
+
+
+async def test_what_is_left_to_a_person_is_no_try_of_a_turn(crm: Crm) -> None:
+    await receive(crm, inbound("quiero hablar con alguien"))
+    (work,) = await claim(crm)
+    await receive(crm, inbound("¿hay alguien?"))
+    await commit(crm, work, effects=[{"effect": "handover", "reason": "pide una persona", "seconds": 60}])
+    await next_send(crm, work)
+    (work,) = await claim(crm)
+    assert work["inbound"] == []
+    await next_send(crm, work)
+    await receive(crm, control("bot"), inbound("gracias"))
+    (work,) = await claim(crm)
+    assert ([m["text"] for m in work["inbound"]], work["attempts"]) == (["gracias"], 1)
 
 
 async def test_a_turn_that_is_committed_twice_adds_no_reply(crm: Crm) -> None:

@@ -92,11 +92,11 @@ async def commit(
     return await crm.call("omnicrm_commit_turn", p_thread=work["thread"], p_token=work["token"], p_turn=turn, **options)
 
 
-async def answer(crm: Crm, work: Json, *replies: str) -> Json:
+async def answer(crm: Crm, work: Json, *replies: str, rate: float = 1e6) -> Json:
     """Commit such a turn and begin its first send."""
     return await crm.call(
         "omnicrm_answer", p_thread=work["thread"], p_token=work["token"], p_turn=turn_of(work, *replies),
-        p_reply_max_age=21600.0, p_lease_seconds=30.0, p_rate=1e6,
+        p_reply_max_age=21600.0, p_lease_seconds=30.0, p_rate=rate,
     )  # fmt: skip
 
 
