@@ -181,7 +181,6 @@ create or replace function public.omnicrm_answer(
 language plpgsql set search_path = '' as $$
 declare
     t omnicrm.threads;
-    at_once boolean;
     leaving bigint;
 begin
     select * into t from omnicrm.hold(p_thread, p_token);
@@ -189,17 +188,19 @@ begin
         return '{"lost": true}';
     end if;
     -- Whatever is not plain is left to omnicrm_next_send: a person, an older answer, a closed window, an account that waits.
-    at_once := p_turn -> 'replies' <> '[]' and not omnicrm.is_human(t) and (t.window_until is null or t.window_until >= now())
-        and not exists (select from omnicrm.messages where thread_id = t.id and direction = 'out' and status = 'queued');
-    if at_once then
+    leaving := (omnicrm.keep_turn(t, p_turn, p_reply_max_age,
+        not omnicrm.is_human(t) and (t.window_until is null or t.window_until >= now())
+            and not exists (select from omnicrm.messages where thread_id = t.id and direction = 'out' and status = 'queued'),
+        clock_timestamp() + make_interval(secs => p_lease_seconds))).leaving;
+    if leaving is not null then
+        -- Last of all: whoever else answers in this account waits from here until the commit.
         update omnicrm.accounts set next_send_at = now() + make_interval(secs => 1 / p_rate)
         where channel = t.channel and account = t.account and next_send_at <= now() and paused_until is null;
-        at_once := found;
+        if found then
+            return jsonb_build_object('send', jsonb_build_object('id', leaving, 'message', p_turn #> '{replies,0,message}', 'attempts', 1));
+        end if;
+        update omnicrm.messages set status = 'queued', attempts = 0 where id = leaving;
     end if;
-    leaving := (omnicrm.keep_turn(t, p_turn, p_reply_max_age, at_once, clock_timestamp() + make_interval(secs => p_lease_seconds))).leaving;
-    if leaving is null then
-        return public.omnicrm_next_send(p_thread, p_token, p_lease_seconds, p_rate);
-    end if;
-    return jsonb_build_object('send', jsonb_build_object('id', leaving, 'message', p_turn #> '{replies,0,message}', 'attempts', 1));
+    return public.omnicrm_next_send(p_thread, p_token, p_lease_seconds, p_rate);
 end
 $$;
