@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from urllib.parse import quote
 
+import async_timeout
 import httpx
 
 from connectors.message import Json, NeedsOperator, OutcomeUnknown, Outgoing, Retry, SendError, Unreachable
 from connectors.platform import Profile
 from connectors.values import as_id, as_list, as_object, as_text
-from connectors.whapi.errors import body_of, error_of, transport_error
+from connectors.whapi.errors import document_of, transport_error
 from connectors.whapi.render import LONGEST_TYPING, render
 
 CONNECT_SECONDS = 3.0
@@ -138,25 +139,22 @@ class WhapiClient:
         return document
 
     async def _call(self, method: str, path: str, body: dict[str, Json] | None = None) -> dict[str, Json]:
-        request = self._http.request(
-            method,
-            f"{self._root}/{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {self._token}"},
-            timeout=self._timeout,
-            # A redirect would carry the token somewhere else.
-            follow_redirects=False,
-        )
         try:
             # httpx bounds each wait, this the whole call: an answer may come in drops.
-            response = await asyncio.wait_for(request, self._longest)
+            async with async_timeout.timeout(self._longest):
+                response = await self._http.request(
+                    method,
+                    f"{self._root}/{path}",
+                    json=body,
+                    headers={"Authorization": f"Bearer {self._token}"},
+                    timeout=self._timeout,
+                    # A redirect would carry the token somewhere else.
+                    follow_redirects=False,
+                )
         except (httpx.HTTPError, httpx.InvalidURL, asyncio.TimeoutError) as error:
             # Without `from`: the request in httpx's error holds the token.
             raise transport_error(error) from None
-        error_found = error_of(response, (self._token,))
-        if error_found is not None:
-            raise error_found
-        return body_of(response) or {}
+        return document_of(response, (self._token,))
 
 
 def _segment(identifier: str) -> str:

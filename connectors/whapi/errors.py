@@ -46,12 +46,15 @@ MEANINGS: dict[int, Meaning] = {
 _NO_CHANNEL = "channel not found"
 
 
-def error_of(response: httpx.Response, secrets: tuple[str, ...] = ()) -> SendError | None:
-    """What an answer says went wrong; None for an answer without error. ``secrets`` never appear in the detail."""
-    document = body_of(response)
+def document_of(response: httpx.Response, secrets: tuple[str, ...] = ()) -> dict[str, Json]:
+    """An answer's JSON object, fit to be stored; empty for a success that brings none. Raises what it says went wrong.
+
+    That is a ``SendError``; ``secrets`` never appear in its detail.
+    """
+    document = _object(response)
     error = as_object((document or {}).get("error"))
     if response.is_success and not error:
-        return None
+        return document or {}
     status = response.status_code
     code = error.get("code")
     if response.is_success and isinstance(code, int):
@@ -61,8 +64,8 @@ def error_of(response: httpx.Response, secrets: tuple[str, ...] = ()) -> SendErr
     detail = f"{meaning.text}. Whapi: {_safe(told, secrets)}" if told else meaning.text
     name = f"HTTP {status}"
     if meaning.kind is Retry:
-        return Retry(detail, name, after=_seconds(response.headers.get("retry-after")))
-    return meaning.kind(detail, name)
+        raise Retry(detail, name, after=_seconds(response.headers.get("retry-after")))
+    raise meaning.kind(detail, name)
 
 
 def _meaning(status: int, told: str, *, known: bool) -> Meaning:
@@ -75,15 +78,6 @@ def _meaning(status: int, told: str, *, known: bool) -> Meaning:
     return _PAYLOAD if 400 <= status < 500 else _LOST
 
 
-def body_of(response: httpx.Response) -> dict[str, Json] | None:
-    """The JSON object of an answer, fit to be stored; None where it is none."""
-    try:
-        document = storable(decode(response.content))
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
-
-
 def transport_error(error: Exception) -> SendError:
     """What a failed connection means: before the request left nothing was sent, after that nobody knows."""
     name = type(error).__name__
@@ -92,6 +86,14 @@ def transport_error(error: Exception) -> SendError:
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
         return Retry("No hay conexión con Whapi", name)
     return OutcomeUnknown("La conexión con Whapi se cortó: el mensaje pudo haber salido", name)
+
+
+def _object(response: httpx.Response) -> dict[str, Json] | None:
+    try:
+        document = storable(decode(response.content))
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _seconds(value: str | None) -> float | None:

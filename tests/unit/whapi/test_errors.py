@@ -8,7 +8,15 @@ import httpx
 import pytest
 
 from connectors.message import BadPayload, NeedsOperator, OutcomeUnknown, Retry, SendError, Unreachable
-from connectors.whapi.errors import MEANINGS, error_of, transport_error
+from connectors.whapi.errors import MEANINGS, document_of, transport_error
+
+
+def error_of(response: httpx.Response, *secrets: tuple[str, ...]) -> SendError | None:
+    try:
+        document_of(response, *secrets)
+    except SendError as error:
+        return error
+    return None
 
 
 def answer(status: int, message: str = "nope", **more: Any) -> httpx.Response:
@@ -44,10 +52,14 @@ def test_another_server_is_known_by_its_answer(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "response", [httpx.Response(200, json={"sent": True}), httpx.Response(204), httpx.Response(200, text="x")]
-)
-def test_success_is_no_error(response: httpx.Response) -> None:
-    assert error_of(response) is None
+    ("response", "document"),
+    [
+        (httpx.Response(200, json={"sent": True}), {"sent": True}), (httpx.Response(204), {}),
+        (httpx.Response(200, text="x"), {}), (httpx.Response(200, json=["x"]), {}),
+    ],
+)  # fmt: skip
+def test_success_is_its_object_or_nothing(response: httpx.Response, document: dict[str, Any]) -> None:
+    assert document_of(response) == document
 
 
 @pytest.mark.parametrize(
