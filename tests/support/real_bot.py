@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from crm.connect import open_crm
 from omnicrm import model
 from omnicrm.processes import Child, Processes, answers, free_ports, until
@@ -52,11 +54,17 @@ class RealBot:
         return self._start("actions", ["rasa", "run", "actions", "-p", _port(self.actions)])
 
     def start_bot(
-        self, name: str = "bot", address: str = "", *, actions: str = "", credentials: str = "credentials.yml", **more: str
+        self, name: str = "bot", address: str = "", *, actions: str = "", credentials: str = "credentials.yml",
+        without: str = "", **more: str,
     ) -> Child:
-        """Start a bot, by default with everybody's action server; ``more`` goes into its environment."""
+        """Start a bot, by default with everybody's action server; ``more`` goes into its environment.
+
+        ``without``: what endpoints.yml does not name for this one.
+        """
         own = self.folder / f"{name}-endpoints.yml"
-        own.write_text(endpoints(PROJECT, actions or self.actions), encoding="utf-8")
+        named = yaml.safe_load(endpoints(PROJECT, actions or self.actions))
+        named.pop(without, None)
+        own.write_text(yaml.safe_dump(named), encoding="utf-8")
         command = ["rasa", "run", "-m", str(self.model_file), "-i", "127.0.0.1", "-p", _port(address or self.bot)]
         return self._start(name, [*command, "--credentials", credentials, "--endpoints", str(own)], **more)
 
