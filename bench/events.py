@@ -98,7 +98,7 @@ def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(prefix="omnicrm-bench-") as folder:
         took, events = asyncio.run(measure(Path(folder)))
-    print(f"receive + claim + commit of one turn, {ROUNDS} × {TURNS} turns each")
+    print(f"receive + claim + answer of one turn, {ROUNDS} × {TURNS} turns each")
     before = statistics.median(took["before"])
     for way, times in took.items():
         middle, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
