@@ -278,7 +278,8 @@ class Outgoing:
 class Capabilities:
     """What a channel can show and carry; 0 means "not at all". Sources stand where a platform fills it in.
 
-    ``one_message``: all that we say in a turn goes out as one (a mail, not five).
+    ``one_message``: all that we say in a turn goes out as one (a mail, not five). ``lookups_per_second``: how fast many
+    customers' profiles are asked for, while nobody waits for them.
     """
 
     text_limit: int
@@ -297,6 +298,7 @@ class Capabilities:
     media: frozenset[str] = frozenset()
     one_message: bool = False
     sends_per_second: float = 10.0
+    lookups_per_second: float = 1.0
 
 
 # --- what a send can come to -------------------------------------------------------------------------------------------

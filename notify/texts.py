@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from notify.settings import Target
+from omnicrm.channels import NAMES
 
-CHANNELS = {
-    "WA": "WhatsApp", "IG": "Instagram", "FB": "Messenger", "EMAIL": "correo", "TT": "TikTok", "SHELL": "prueba local"
-}
 REASON_LENGTH = 160
 NAME_LENGTH = 60
 # More lines than this make nobody read them; the rest is counted.
@@ -145,7 +143,7 @@ def who(item: Item) -> str:
     """The client's name or masked handle and their channel; an account of ours; a webhook's host."""
     if item.kind == "webhook_off":
         return f"webhook a {_one_line(item.detail.get('host'), NAME_LENGTH)}"
-    channel = CHANNELS.get(item.channel or "", item.channel or "")
+    channel = NAMES.get(item.channel or "", item.channel or "")
     if item.conversation is None:
         account = masked(item.account or "")
         return f"{channel} ({account})" if account else channel or "la tienda"

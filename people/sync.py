@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,8 +14,6 @@ from people.findings import Known, Page, Thread, learn, to_look_up
 
 PAGE = 20
 MOST_PROPOSALS = 500
-# Seconds between two look-ups. Meta allows a Page hundreds a second; WhatsApp bans numbers that behave like machines.
-PACE: Mapping[str, float] = {"IG": 0.5, "FB": 0.5, "WA": 2.0}
 # A platform that wants a longer rest is left alone until the next run.
 LONGEST_REST = 120.0
 MOST_RESTS = 3
@@ -27,7 +25,8 @@ Sleep = Callable[[float], Awaitable[None]]
 class SyncReport:
     """What a run did, or would do.
 
-    ``stopped``: channel -> why it is not asked any more. ``batch``: None where nothing was written.
+    ``stopped``: channel -> why it is not asked any more. ``batch``: None where nothing was written. ``seconds``: channel -> how
+    long ``to_look_up`` would take.
     """
 
     applied: bool
@@ -36,6 +35,7 @@ class SyncReport:
     clients: int = 0
     looked_up: Counter[str] = field(default_factory=Counter)
     to_look_up: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     found: Counter[str] = field(default_factory=Counter)
     filled: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -47,12 +47,10 @@ class Profiles:
     """Looks customers up, slowly. A channel that cannot answer is not asked again; ``stopped`` says why."""
 
     def __init__(
-        self, platforms: Mapping[str, Platform], report: SyncReport, *, pace: Mapping[str, float], sleep: Sleep,
-        clock: Callable[[], float],
-    ) -> None:  # fmt: skip
+        self, platforms: Mapping[str, Platform], report: SyncReport, *, sleep: Sleep, clock: Callable[[], float]
+    ) -> None:
         self._platforms = platforms
         self._report = report
-        self._pace = pace
         self._sleep = sleep
         self._clock = clock
         self._next: dict[str, float] = {}
@@ -66,6 +64,10 @@ class Profiles:
         channel = thread.address.channel
         return channel in self.channels() and self._platforms[channel].account == thread.address.account
 
+    def seconds_for(self, thread: Thread) -> float:
+        """How long asking for one more profile of that channel takes."""
+        return 1 / self._platforms[thread.address.channel].capabilities.lookups_per_second
+
     async def of(self, thread: Thread) -> Profile | None:
         """The profile behind a conversation; None where there is none, or where ``answers_for`` it has just ended."""
         channel = thread.address.channel
@@ -73,7 +75,7 @@ class Profiles:
             wait = self._next.get(channel, 0.0) - self._clock()
             if wait > 0:
                 await self._sleep(wait)
-            self._next[channel] = self._clock() + self._pace.get(channel, 1.0)
+            self._next[channel] = self._clock() + self.seconds_for(thread)
             try:
                 profile = await self._platforms[channel].profile(thread.address)
             except NeedsOperator as error:
@@ -93,15 +95,14 @@ class Profiles:
 
 async def smart_sync(
     crm: Crm, platforms: Mapping[str, Platform], *, apply: bool, by: str, sleep: Sleep,
-    pace: Mapping[str, float] = PACE, clock: Callable[[], float] = time.monotonic,
-    tell: Callable[[int], None] = lambda done: None,
+    clock: Callable[[], float] = time.monotonic, tell: Callable[[int], None] = lambda done: None,
 ) -> SyncReport:  # fmt: skip
     """Go over all clients; ``platforms`` by channel. Without ``apply`` nothing is written and no platform is asked.
 
     Raises ``CrmError``; what was written until then stays in its batch, and the next run goes on from there.
     """
     report = SyncReport(applied=apply)
-    profiles = Profiles(platforms, report, pace=pace, sleep=sleep, clock=clock)
+    profiles = Profiles(platforms, report, sleep=sleep, clock=clock)
     cursor: Json = {}
     if apply:
         started = await crm.call("omnicrm_sync_start", p_by=by)
@@ -140,7 +141,9 @@ async def _page(clients: list[Known], profiles: Profiles, report: SyncReport, *,
         looked: list[tuple[Thread, Profile | None]] = []
         wanted = [thread for thread in to_look_up(client, profiles.channels()) if profiles.answers_for(thread)]
         if not ask:
-            report.to_look_up.update(thread.address.channel for thread in wanted)
+            for thread in wanted:
+                report.to_look_up[thread.address.channel] += 1
+                report.seconds[thread.address.channel] += profiles.seconds_for(thread)
             wanted = []
         for thread in wanted:
             if not profiles.answers_for(thread):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from omnicrm.channels import NAMES
 from people.terminal import terminal
 
 if TYPE_CHECKING:
@@ -19,14 +20,13 @@ if TYPE_CHECKING:
     from omnicrm.settings import Settings
     from people.sync import SyncReport
 
-CHANNEL_NAMES = {"IG": "Instagram", "FB": "Messenger", "WA": "WhatsApp"}
 FIELD_NAMES = {"name": "nombre", "phone": "teléfono", "email": "correo", "instagram_username": "usuario de Instagram"}
 SKIPPED = {
     "changed": "cambiaron mientras corría",
     "held": "el dato es de otro cliente: quedó como propuesta",
     "refused": "una regla de tu tabla de clientes no lo permite",
 }
-ASKED = ("instagram", "messenger", "whatsapp")
+ASKED = {"instagram": "IG", "messenger": "FB", "whatsapp": "WA"}
 
 app = typer.Typer(
     name="smart-sync",
@@ -92,12 +92,11 @@ def build_platforms(settings: Settings, http: httpx.AsyncClient) -> tuple[Mappin
 
     built: dict[str, Platform] = {}
     missing: dict[str, str] = {}
-    codes = dict(zip(ASKED, CHANNEL_NAMES, strict=True))
-    for name in ASKED:
+    for name, channel in ASKED.items():
         try:
             platform = build(name, settings, http)
         except SettingsError as error:  # noqa: PERF203 - three times
-            missing[codes[name]] = f"sin configurar ({str(error).partition(':')[0]})"
+            missing[channel] = f"sin configurar ({str(error).partition(':')[0]})"
         else:
             built[platform.channel] = platform
     return built, missing
@@ -109,8 +108,8 @@ def show(report: SyncReport, console: Console) -> None:
     console.print(f"\n[bold]smart-sync[/bold] · {report.clients:,} clientes revisados · {done}")
     if report.resumed:
         console.print("  Siguió donde se había cortado la corrida anterior.")
-    for channel, name in CHANNEL_NAMES.items():
-        _show_channel(report, channel, name, console)
+    for channel in ASKED.values():
+        _show_channel(report, channel, console)
     verb = "Se escribió" if report.applied else "Se escribiría"
     filled = ", ".join(f"{FIELD_NAMES.get(name, name)} {count:,}" for name, count in sorted(report.filled.items()))
     console.print(f"  {verb}: {filled or 'ningún dato'}.")
@@ -123,13 +122,12 @@ def show(report: SyncReport, console: Console) -> None:
         console.print("\nPara escribirlo: omnicrm smart-sync --apply")
 
 
-def _show_channel(report: SyncReport, channel: str, name: str, console: Console) -> None:
+def _show_channel(report: SyncReport, channel: str, console: Console) -> None:
+    name = NAMES[channel]
     if channel in report.stopped:
         console.print(f"  {name}: {report.stopped[channel]}.", markup=False)
     if report.looked_up[channel]:
         console.print(f"  {name}: {report.looked_up[channel]:,} perfiles consultados, {report.found[channel]:,} encontrados.")
     elif report.to_look_up[channel]:
-        from people.sync import PACE
-
-        seconds = report.to_look_up[channel] * PACE[channel]
-        console.print(f"  {name}: con --apply se consultarían {report.to_look_up[channel]:,} perfiles (unos {seconds:,.0f} s).")
+        wanted, seconds = report.to_look_up[channel], report.seconds[channel]
+        console.print(f"  {name}: con --apply se consultarían {wanted:,} perfiles (unos {seconds:,.0f} s).")

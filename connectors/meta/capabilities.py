@@ -20,6 +20,8 @@ MESSENGER = Capabilities(
     media=frozenset({"image", "video", "audio", "file"}),
     # 300 a second are allowed, but over 40 messages a second Meta freezes the inbox and sending until it drops.
     sends_per_second=30.0,
+    # Hundreds a second are allowed to a Page: this leaves them to those who write now.
+    lookups_per_second=2.0,
 )
 
 INSTAGRAM = Capabilities(
@@ -40,4 +42,5 @@ INSTAGRAM = Capabilities(
     media=frozenset({"image", "video", "audio", "file:pdf"}),
     # 100 a second are allowed, but over 72,000 messages, received ones included, Meta freezes inbox and sending.
     sends_per_second=15.0,
+    lookups_per_second=2.0,
 )

@@ -19,6 +19,8 @@ INTERACTIVE = Capabilities(
     quick_reply_title=24,
     payload_limit=200,
     media=frozenset({"image", "video", "audio", "file"}),
+    # WhatsApp bans numbers that behave like machines.
+    lookups_per_second=0.5,
 )
 # WhatsApp does not promise to show buttons of such numbers. Numbered lines always arrive.
 TEXT = replace(INTERACTIVE, buttons=0, quick_replies=0)

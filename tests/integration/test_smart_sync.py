@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from tests.support.eventually import eventually
 from tests.support.postgres import Database
 from tests.support.stack import address_of, simulated, user_on
 
-AT_ONCE = {"IG": 0.0, "FB": 0.0, "WA": 0.0}
+# The shop's pace would be the tests'.
+LOOKUPS_PER_SECOND = 1e6
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,8 @@ async def platforms(shop: ForBot) -> AsyncIterator[Mapping[str, Platform]]:
     async with httpx.AsyncClient(trust_env=False) as http:
         built, missing = build_platforms(Settings.load(shop.environment(), dotenv=None), http)
         assert missing == {}
+        for platform in built.values():
+            platform.capabilities = replace(platform.capabilities, lookups_per_second=LOOKUPS_PER_SECOND)
         yield built
 
 
@@ -61,7 +65,7 @@ async def no_sleep(seconds: float) -> None:
 
 
 async def run(crm: Crm, platforms: Mapping[str, Platform], *, apply: bool = True, sleep: Any = no_sleep) -> SyncReport:
-    return await smart_sync(crm, platforms, apply=apply, by="prueba", sleep=sleep, pace=AT_ONCE)
+    return await smart_sync(crm, platforms, apply=apply, by="prueba", sleep=sleep)
 
 
 async def customer(crm: Crm, simulator: SimulatorClient, channel: str, number: int, **facts: Any) -> Address:
@@ -88,6 +92,7 @@ async def test_profiles_fill_what_is_missing(
     rehearsed = await run(crm, platforms, apply=False)
     assert content(database) == before
     assert (dict(rehearsed.to_look_up), rehearsed.filled["phone"]) == ({"IG": 1, "FB": 1, "WA": 1}, 1)
+    assert rehearsed.seconds == pytest.approx(dict.fromkeys(["IG", "FB", "WA"], 1 / LOOKUPS_PER_SECOND))
     report = await run(crm, platforms)
     assert names(database) == [("Ana Ruiz", "ana.mx", None), ("Beto Díaz", None, None), ("Caro", None, "+525510000003")]
     assert (dict(report.looked_up), dict(report.filled)) == (
@@ -111,7 +116,7 @@ async def test_a_rest_that_the_platform_asks_for_is_kept(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    report = await smart_sync(crm, platforms, apply=True, by="x", sleep=sleep, pace=AT_ONCE)
+    report = await smart_sync(crm, platforms, apply=True, by="x", sleep=sleep)
     assert names(database) == [("Ana", "ana.mx", None)]
     assert max(slept) > 3
     assert report.stopped == {}
@@ -183,7 +188,13 @@ async def test_a_run_that_is_killed_goes_on_where_it_was(
         await customer(crm, simulator, "messenger", 100 + number, name=f"Cliente {number} Real")
     environment = {**os.environ, **shop.environment(), "DATABASE_URL": database.url, "NO_PROXY": "127.0.0.1"}
     # The shop's pace would be the test's.
-    code = "import people.sync as s; s.PACE.update(FB=0.03); from omnicrm.cli import main; main(['smart-sync', '--apply'])"
+    code = """if True:
+        from dataclasses import replace
+        from connectors.meta.platform import Messenger
+        Messenger.capabilities = replace(Messenger.capabilities, lookups_per_second=30)
+        from omnicrm.cli import main
+        main(['smart-sync', '--apply'])
+    """
     process = subprocess.Popen(  # noqa: ASYNC220 - it starts in no time
         [sys.executable, "-c", code], cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL
     )
