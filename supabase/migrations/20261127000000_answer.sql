@@ -79,7 +79,10 @@ begin
             -- Whoever was sending is gone, and what became of it is not known: never repeat it.
             update omnicrm.messages set status = 'unknown', reason = 'el proceso murió al enviar'
             where thread_id = t.id and direction = 'out' and status = 'sending';
-            update omnicrm.threads set attention = 'envío sin confirmar', attention_since = now() where id = t.id;
+            -- It may have been told just now: what was seen above is a moment older.
+            if found then
+                update omnicrm.threads set attention = 'envío sin confirmar', attention_since = now() where id = t.id;
+            end if;
         end if;
         -- What nobody will answer is no try either.
         if omnicrm.is_human(t) then
