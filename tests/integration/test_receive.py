@@ -29,6 +29,8 @@ from tests.support.events import (
     receive,
     unsend,
 )
+from tests.support.eventually import eventually
+from tests.support.postgres import Database
 
 
 async def sent(crm: Crm, text: str = "¡Hola!", platform_id: str = "our-1") -> None:
@@ -70,21 +72,48 @@ async def test_batches_over_the_same_conversations_in_any_order_do_not_wait_for_
     assert (overview["clients"], overview["messages"]) == (6, {"in received": 180})
 
 
-async def test_the_order_of_messages_is_the_order_of_commits(crm: Crm, settings: Settings) -> None:
+# Holds a delivery where it has its message's id and nothing else of the conversation, until the test lets go.
+GATE = """
+create function public.wait_at_gate() returns trigger language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock(1);
+    return new;
+end $$;
+create trigger a_gate before insert on omnicrm.messages for each row when (new.text = 'primero')
+    execute function public.wait_at_gate();
+"""
+WAITING = """
+select count(*) from pg_locks
+where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())
+"""
+
+
+async def test_the_order_of_messages_is_the_order_of_commits(crm: Crm, database: Database) -> None:
     """Without the conversation's lock, a message that is inserted first and committed last would jump the queue."""
-    await receive(crm, inbound("cero"))
-    event = inbound("primero")
-    async with await psycopg.AsyncConnection.connect(settings.database_url) as slow:
-        from psycopg.types.json import Jsonb
+    await receive(crm, inbound("cero", silent="standby"))
+    database.run(GATE)
+    async with await psycopg.AsyncConnection.connect(database.admin_dsn, autocommit=True) as gate:
 
-        from connectors.message import event_to_json
+        async def waiting() -> int:
+            return int((await (await gate.execute(WAITING)).fetchall())[0][0])
 
-        await slow.execute("select public.omnicrm_receive(p_events => %s)", [Jsonb([event_to_json(event)])])
+        async def at_the_gate() -> bool:
+            return await waiting() == 1
+
+        async def behind_it_or_done() -> bool:
+            return late.done() or await waiting() == 2
+
+        await gate.execute("select pg_advisory_lock(1)")
+        slow = asyncio.create_task(receive(crm, inbound("primero")))
+        await eventually(at_the_gate)
         late = asyncio.create_task(receive(crm, inbound("segundo")))
-        done, _ = await asyncio.wait({late}, timeout=0.3)
-        assert not done, "the second delivery committed while the first of the same conversation was open"
-        await slow.commit()
-    await late
+        await eventually(behind_it_or_done)
+        assert not late.done(), "the second delivery committed while the first of the same conversation was open"
+        assert await claim(crm) == []
+        await gate.execute("select pg_advisory_unlock(1)")
+        await asyncio.gather(slow, late)
+    (work,) = await claim(crm)
+    assert [m["text"] for m in work["inbound"]] == ["primero", "segundo"]
     assert [m["text"] for m in (await conversation(crm))["messages"]] == ["cero", "primero", "segundo"]
 
 
