@@ -158,6 +158,8 @@ class Worker:
     async def _decide(self, work: Claimed, turn: TurnInput, platform: Platform) -> TurnResult | None:
         """The turn's result; None when it should be tried again."""
         if work.attempts > MAX_TURN_ATTEMPTS:
+            if work.opted_out:
+                return TurnResult(dialogue=work.dialogue, silent="opted_out")
             return self._dialogue.stumbled(work)
         try:
             # Well before the lease ends: a commit after it would be refused.

@@ -99,7 +99,8 @@ begin
             'thread', t.id, 'token', t.lease_token, 'key', t.key, 'channel', t.channel, 'account', t.account, 'user', t.user_id,
             'context', t.context, 'opted_out', t.opted_out, 'dialogue', t.dialogue, 'attempts', t.attempts,
             'client', jsonb_build_object('name', nullif(c.name, ''), 'new', omnicrm.is_new(t)),
-            'needs_profile', coalesce(c.name, '') = '' and coalesce(t.profile_checked_at < now() - interval '1 day', true),
+            'needs_profile', (coalesce(c.name, '') = '' or t.channel = 'IG' and c.instagram_username is null)
+                and coalesce(t.profile_checked_at < now() - interval '1 day', true),
             'inbound', coalesce((
                 select jsonb_agg(jsonb_build_object('id', m.id, 'kind', m.kind, 'text', m.text, 'content', m.content,
                     'occurred_at', m.occurred_at) order by m.id)

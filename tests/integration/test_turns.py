@@ -29,6 +29,7 @@ from tests.support.events import (
     receive,
 )
 from tests.support.eventually import eventually
+from tests.support.postgres import Database
 
 
 async def outbox(crm: Crm) -> list[tuple[str, str]]:
@@ -207,6 +208,27 @@ async def test_a_send_that_comes_back_is_no_try_of_a_turn(crm: Crm) -> None:
     await receive(crm, inbound())
     (work,) = await claim(crm)
     assert work["attempts"] == 1
+
+
+async def test_a_profile_is_wanted_while_it_may_tell_more_and_once_a_day(crm: Crm, database: Database) -> None:
+    messenger = Address(channel="FB", account="104098558513421", user="7812")
+    await receive(crm, inbound(), inbound(address=messenger))
+    for channel, name, username, wanted in (
+        ("IG", None, None, True), ("IG", "Ana", None, True), ("IG", "Ana", "ana.mx", False),
+        ("FB", None, None, True), ("FB", "Ana", None, False),
+    ):  # fmt: skip
+        database.run(
+            "update public.clients c set name = coalesce(%s, ''), instagram_username = %s"
+            " from omnicrm.threads t where t.client_id = c.id and t.channel = %s",
+            name, username, channel,
+        )  # fmt: skip
+        works = {work["channel"]: work for work in await claim(crm, lease=0.0)}
+        assert works[channel]["needs_profile"] is wanted, (channel, name, username)
+    for work in works.values():
+        await crm.call("omnicrm_set_profile", p_thread=work["thread"], p_name=None, p_username=None, p_picture_url=None)
+    database.run("update public.clients set name = '', instagram_username = null")
+    again = {work["channel"]: work["needs_profile"] for work in await claim(crm)}
+    assert again == {"IG": False, "FB": False}
 
 
 async def test_what_is_left_to_a_person_is_no_try_of_a_turn(crm: Crm) -> None:

@@ -37,6 +37,8 @@ from turns.runtime import Runtime
 _LATER = ("anyio._backends._asyncio", "httpcore._backends.anyio", "connectors.meta.platform", "encodings.idna")
 # Seconds that a turn takes. A real one waits for the action server: others get their turn meanwhile.
 THINKING_VARIABLE = "OMNICRM_TEST_THINKING"
+# What a customer writes that no turn survives.
+FAILS = "tropieza"
 
 
 class Echoing:
@@ -49,6 +51,8 @@ class Echoing:
     async def run(self, work: Claimed, turn: TurnInput, channel_name: str) -> TurnResult:
         """Repeat what was said."""
         self._death.passing("before dialogue")
+        if turn.text == FAILS:
+            raise RuntimeError("a turn that fails")
         turns = Counter((work.dialogue or {}).get("turns") or {})
         turns[str(os.getpid())] += 1
         await asyncio.sleep(self._thinking)
