@@ -110,5 +110,7 @@ site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"
 cat >"$site/omnicrm_quiet.pth" <<'PTH'
 import os; [os.environ.setdefault(*pair) for pair in (("RASA_TELEMETRY_ENABLED", "false"), ("TF_CPP_MIN_LOG_LEVEL", "2"), ("SQLALCHEMY_SILENCE_UBER_WARNING", "1"))]
 PTH
+# Plain `rasa test` takes every test story below this folder, so also those that Rasa brings for the project of `rasa init`.
+rm -rf "$site/rasa/cli/initial_project/tests"
 fingerprint >$stamp
 say "ready in $((SECONDS - started)) s"
