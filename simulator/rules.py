@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from mimetypes import guess_type
 from typing import Any
 
 from simulator.config import Channel, Json
@@ -180,6 +181,9 @@ def _medium(channel: Channel, item: Json, uploads: Mapping[str, str]) -> dict[st
     if "attachment_id" in payload:
         return _uploaded(kind, str(payload["attachment_id"]), uploads)
     public_address(payload.get("url"), "message[attachment][payload][url]")
+    # Meta looks at what it fetches; here the name must do. Instagram takes files since 2025-12-19, and PDF alone.
+    if channel == "instagram" and kind == "file" and guess_type(payload["url"])[0] not in (None, "application/pdf"):
+        raise invalid("Param message[attachment][payload][url] should lead to a PDF file")
     return {"type": kind, "payload": {"url": payload["url"]}}
 
 
