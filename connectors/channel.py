@@ -21,9 +21,10 @@ from connectors.http import http_client
 from connectors.platform import Platform
 from connectors.registry import build
 from connectors.webhook import take_webhook
-from crm.connect import open_crm
-from crm.port import Crm
+from crm.connect import check_settings, open_crm
+from crm.port import Crm, CrmError, CrmMisconfigured
 from notify.settings import require_notify
+from omnicrm.migrate import MigrationError
 from omnicrm.settings import Settings, SettingsError
 from omnicrm.workers import Workers
 from turns.dialogue import RasaDialogue
@@ -31,6 +32,23 @@ from turns.quiet import collect_rarely
 from turns.runtime import Runtime
 
 logger = logging.getLogger(__name__)
+
+NEXT_STEP = "`omnicrm doctor` says in Spanish what to do."
+
+
+class Incomplete(InputChannel):
+    """A channel that its settings do not allow. It ends the process once Rasa has built all channels and mounts them."""
+
+    _lines: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        for line in problems:
+            # What several channels miss is said once.
+            self._lines.setdefault(line.partition(":")[0], line)
+
+    def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
+        """Raise ``SystemExit`` with one line per missing or wrong setting of every channel."""
+        raise SystemExit("\n".join([*self._lines.values(), NEXT_STEP]))
 
 
 class PlatformInput(InputChannel):
@@ -53,15 +71,21 @@ class PlatformInput(InputChannel):
         return cls.platform_name
 
     @classmethod
-    def from_credentials(cls, credentials: dict[str, Any] | None) -> PlatformInput:
-        """Build from the environment; stops the process with one clear line per missing or wrong setting."""
+    def from_credentials(cls, credentials: dict[str, Any] | None) -> InputChannel:
+        """Build from the environment. Wrong settings stop the process here, with a line each; missing ones are gathered from
+        all channels first, as is what cannot work of the database's (see ``Incomplete``)."""
         try:
             settings = Settings.load()
-            require_notify(settings)
-            _log_at(settings.log_level)
-            return cls(settings)
         except SettingsError as error:
-            raise SystemExit(str(error)) from None
+            raise SystemExit(f"{error}\n{NEXT_STEP}") from None
+        _log_at(settings.log_level)
+        problems: list[str] = []
+        for check in (check_settings, require_notify, cls):
+            try:
+                made = check(settings)
+            except (CrmMisconfigured, SettingsError) as error:  # noqa: PERF203 - three times
+                problems += str(error).splitlines()
+        return Incomplete(problems) if problems else made
 
     def url_prefix(self) -> str:
         """Absolute, so that Rasa's ``/webhooks/`` is not put before it."""
@@ -113,7 +137,11 @@ def _log_at(level: str) -> None:
 
 
 async def _open(first: PlatformInput, channels: Sequence[PlatformInput], app: Sanic, _loop: Any) -> None:
-    app.ctx.omnicrm = Runtime(first.settings, await first.open_crm(), [channel.platform for channel in channels])
+    try:
+        crm = await first.open_crm()
+    except (CrmError, MigrationError) as error:
+        raise SystemExit(f"the database cannot be opened: {error}. {NEXT_STEP}") from None
+    app.ctx.omnicrm = Runtime(first.settings, crm, [channel.platform for channel in channels])
     app.ctx.omnicrm_channels = channels
     app.ctx.omnicrm.listen()
 

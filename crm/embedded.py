@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from crm.cluster import Cluster
+from crm.port import CrmMisconfigured, CrmUnavailable
 
 # Small, because it shares a laptop with a model; durable, because a message that was acknowledged must survive.
 _SETTINGS = {
@@ -31,21 +32,26 @@ _SETTINGS = {
     "log_min_messages": "warning",
 }
 
+_DOOR = "postgres.lock"
+
 
 class EmbeddedServer:
     """A share in the folder's server. ``close`` gives it up; so does the end of the process, however it ends."""
 
     def __init__(self, data_dir: Path) -> None:
         """Start the server or join the one that runs. Blocks for a second or two the first time. Raises ``CrmUnavailable``."""
-        data_dir.mkdir(parents=True, exist_ok=True)
+        prepare(data_dir)
         self._cluster = Cluster(data_dir.resolve() / "postgres", _SETTINGS)
-        self._door = data_dir.resolve() / "postgres.lock"
+        self._door = data_dir.resolve() / _DOOR
         self._users = data_dir.resolve() / "postgres.users"
-        with _locked(self._door):
-            self._cluster.create()
-            self._cluster.start()
-            self._share: int | None = os.open(self._users, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._share, fcntl.LOCK_SH)
+        try:
+            with _locked(self._door):
+                self._cluster.create()
+                self._cluster.start()
+                self._share: int | None = os.open(self._users, os.O_RDWR | os.O_CREAT, 0o600)
+                fcntl.flock(self._share, fcntl.LOCK_SH)
+        except OSError as error:
+            raise CrmUnavailable(f"the embedded PostgreSQL in {data_dir} cannot be started: {error}") from error
         self.dsn = self._cluster.dsn()
         atexit.register(self.close)
 
@@ -70,6 +76,17 @@ class EmbeddedServer:
         finally:
             os.close(handle)
         return True
+
+
+def prepare(data_dir: Path) -> None:
+    """Make the folder, and see that it can be written to. Raises ``CrmMisconfigured``."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(data_dir / _DOOR, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise CrmMisconfigured(
+            f"DATA_DIR: {str(data_dir)!r} cannot be used: {error.strerror}. Set it to a folder that this user may write to"
+        ) from None
 
 
 @contextmanager

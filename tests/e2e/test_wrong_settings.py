@@ -1,0 +1,80 @@
+"""`rasa run` and `rasa run actions` with settings that cannot work: a line each, status 1, no traceback."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import PROJECT, bot_environment, for_bot
+
+pytestmark = pytest.mark.slow
+
+NEXT_STEP = "`omnicrm doctor` says in Spanish what to do."
+SETTING = re.compile(r"[A-Z]+_[A-Z_]+\b.*")
+META = {"META_ACCESS_TOKEN", "META_PAGE_ID", "META_IG_ACCOUNT_ID", "META_APP_SECRET", "META_VERIFY_TOKEN"}
+WHAPI = {"WHAPI_TOKEN", "WHAPI_CHANNEL_ID", "WHAPI_WEBHOOK_SECRET"}
+EMAIL = {"EMAIL_ADDRESS", "EMAIL_REPLY_SECRET", "EMAIL_SMTP_URL"}
+DATABASE = {
+    "no-key": ({"SUPABASE_URL": "https://abc.supabase.co"}, "SUPABASE_SECRET_KEY is not"),
+    "publishable": ({"SUPABASE_URL": "https://abc.supabase.co", "SUPABASE_SECRET_KEY": "sb_publishable_x"}, "publishable"),
+    "unreadable": ({"DATABASE_URL": "garbage"}, "DATABASE_URL cannot be read"),
+    "folder": ({"DATA_DIR": "/proc/nope"}, "DATA_DIR: '/proc/nope' cannot be used"),
+}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """All that a bot on the embedded database needs."""
+    return bot_environment("", for_bot(), DATA_DIR=str(tmp_path / "data"))
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    """What Rasa takes for a model until it opens it, which is after the settings were read."""
+    made = tmp_path / "model.tar.gz"
+    made.touch()
+    return made
+
+
+def rasa(*arguments: str, environment: dict[str, str], folder: Path = PROJECT) -> list[str]:
+    """Run Rasa until it gives up; return the last lines it says: those that name settings, and the next step."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rasa", "run", *arguments], cwd=folder, env={**environment, "PYTHONPATH": str(PROJECT)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "Traceback" not in said
+    assert "Starting Rasa server" not in said
+    return [line for line in said.splitlines() if SETTING.fullmatch(line) or line == NEXT_STEP]
+
+
+def test_what_all_channels_miss_is_said_at_once_each_setting_on_one_line(
+    environment: dict[str, str], model_file: Path
+) -> None:
+    for name in META | WHAPI | EMAIL:
+        environment.pop(name, None)
+    environment["NOTIFY_DEFAULT"] = "webhook"
+    *lines, last = rasa("-m", str(model_file), environment=environment)
+    assert sorted(line.split(":")[0] for line in lines) == sorted({*META, *WHAPI, *EMAIL, "NOTIFY_WEBHOOK_URL"})
+    assert last == NEXT_STEP
+
+
+@pytest.mark.parametrize(("wrong", "said"), DATABASE.values(), ids=DATABASE)
+def test_database_settings_that_cannot_work_are_one_line_before_anything_starts(
+    environment: dict[str, str], model_file: Path, wrong: dict[str, str], said: str
+) -> None:
+    line, last = rasa("-m", str(model_file), environment={**environment, **wrong})
+    assert said in line
+    assert last == NEXT_STEP
+
+
+def test_wrong_settings_are_one_line_each(environment: dict[str, str], model_file: Path) -> None:
+    environment |= {"BURST_SECONDS": "soon", "LEASE_SECONDS": "9999"}
+    *lines, last = rasa("-m", str(model_file), environment=environment)
+    assert [line.split(":")[0] for line in lines] == ["BURST_SECONDS", "LEASE_SECONDS"]
+    assert last == NEXT_STEP
