@@ -44,4 +44,5 @@ class ForBot:
         ports = ["--port", config.port, "--smtp-port", config.smtp_port, "--imap-port", config.imap_port]
         webhooks = ["--webhook", f"{bot}/meta", "--whapi-webhook", f"{bot}/whapi"]
         webhooks += ["--mail-webhook", f"{bot}/email/{{provider}}"]
-        return [sys.executable, "-m", "simulator", *map(str, ports), *webhooks]
+        # As a careful shop has it: Meta then takes no call without appsecret_proof.
+        return [sys.executable, "-m", "simulator", "--require-proof", *map(str, ports), *webhooks]
