@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
 
 from omnicrm.processes import Child, answers, free_ports, until
 from tests.support.crash import VARIABLE
@@ -23,8 +26,9 @@ CREDENTIALS = "".join(
 )
 PRICE = "cuánto cuesta el extracto de árnica?"
 ORDER = "kiero 3 frascos d arnica xfa"
-# Where a process of the bot's own steps dies. A third one dies when it calls an action.
+# Where a process of the bot's own steps dies. A third one dies when it calls an action, a fourth when an order was taken.
 STEPS = {"committed": "after omnicrm_answer:2", "sent": "after send:2"}
+TAKES_ORDER = "action_registrar_pedido"
 MOST_CUSTOMERS = 150
 
 
@@ -34,26 +38,36 @@ def kill(child: Child) -> None:
 
 
 @asynccontextmanager
-async def deadly_action_server(kill_caller: Callable[[], None]) -> AsyncIterator[str]:
-    """An address whose caller dies as soon as it has asked for an action."""
+async def deadly_action_server(real_one: str, kill_caller: Callable[[], None], *, after: str = "") -> AsyncIterator[str]:
+    """An address whose caller dies as soon as it has asked for an action; or when the action ``after`` was carried out."""
 
     async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        kill_caller()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        (length,) = (int(line.partition(":")[2]) for line in head.splitlines() if line.startswith("content-length:"))
+        body = await reader.readexactly(length)
+        if after:
+            answer = await http.post(f"{real_one}/webhook", content=body, headers={"content-type": "application/json"})
+            told = f"HTTP/1.1 {answer.status_code} X\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            told += f"Content-Length: {len(answer.content)}\r\n\r\n"
+        if not after or json.loads(body)["next_action"] == after:
+            kill_caller()
+        else:
+            writer.write(told.encode() + answer.content)
         writer.close()
 
-    server = await asyncio.start_server(asked, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        server = await asyncio.start_server(asked, "127.0.0.1", 0)
+        async with server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @asynccontextmanager
 async def victims(real: RealBot) -> AsyncIterator[dict[str, Child]]:
-    """Three more bots on the real one's database; each has a step at which it dies."""
+    """Four more bots on the real one's database; each has a step at which it dies."""
     credentials = real.folder / "mortal.yml"
     credentials.write_text(CREDENTIALS)
     started: dict[str, Child] = {}
-    addresses = [f"http://127.0.0.1:{port}" for port in free_ports(len(STEPS) + 1)]
+    addresses = [f"http://127.0.0.1:{port}" for port in free_ports(len(STEPS) + 2)]
 
     def start(name: str, **options: str) -> None:
         address = addresses[len(started)]
@@ -61,10 +75,15 @@ async def victims(real: RealBot) -> AsyncIterator[dict[str, Child]]:
             f"bot-{name}", address, credentials=str(credentials), WORKER_CONCURRENCY="2", SANIC_WORKERS="1", **options
         )
 
-    async with deadly_action_server(lambda: kill(started["acting"])) as deadly:
+    async with AsyncExitStack() as servers:
+        asking = await servers.enter_async_context(deadly_action_server(real.actions, lambda: kill(started["asking"])))
+        ordering = await servers.enter_async_context(
+            deadly_action_server(real.actions, lambda: kill(started["ordering"]), after=TAKES_ORDER)
+        )
         for name, step in STEPS.items():
             start(name, **{VARIABLE: step})
-        start("acting", actions=deadly)
+        start("asking", actions=asking)
+        start("ordering", actions=ordering)
         for child, address in zip(started.values(), addresses, strict=True):
             await until(functools.partial(answers, address), child, START_SECONDS)
         yield started
