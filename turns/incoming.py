@@ -14,6 +14,8 @@ ATTACHMENT_WORDS = {
     "share": "compartido", "story_reply": "respuesta_historia", "story_mention": "mencion_historia", "product": "producto",
     "contact": "contacto",
 }
+# Of these, what asks nothing of anybody: its answers offer no person, so that a "sí" to them calls none.
+GESTURES = frozenset({"sticker", "story_reply", "story_mention"})
 MAX_TEXT = 2000
 
 # Rasa executes text that begins with "/" as an intent. Invisible characters must not hide one: category Cf and controls.
@@ -67,7 +69,8 @@ def next_turn(waiting: Sequence[Received], choices: Sequence[Json] = ()) -> Turn
         text = payload
     elif not text:
         kind = next((m.kind for m in batch if m.kind != "text"), "unknown")
-        text = f'/adjunto{{"adjunto": "{ATTACHMENT_WORDS.get(kind, "desconocido")}"}}'
+        intent = "gesto" if kind in GESTURES else "adjunto"
+        text = f'/{intent}{{"adjunto": "{ATTACHMENT_WORDS.get(kind, "desconocido")}"}}'
     return TurnInput(message_ids=tuple(m.id for m in batch), text=text, metadata=_metadata(batch))
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from turns.incoming import ATTACHMENT_WORDS, GESTURES
+
 PROJECT = Path(__file__).parents[3]
 INTENTS = (
     "saludar", "despedir", "agradecer", "afirmar", "negar", "preguntar_precio", "preguntar_producto", "preguntar_uso",
@@ -18,6 +20,9 @@ INTENTS = (
     "pedir_factura", "preguntar_mayoreo", "preguntar_ubicacion", "reportar_problema", "hablar_con_humano", "baja",
     "alta", "preguntar_bot", "dar_datos", "fuera_de_tema",
 )  # fmt: skip
+
+# What the runtime sends for messages without words.
+WORDLESS = ("adjunto", "gesto")
 
 
 def _items(*files: Path) -> list[dict[str, Any]]:
@@ -39,7 +44,7 @@ DOMAIN = yaml.safe_load((PROJECT / "domain.yml").read_text(encoding="utf-8"))
 
 def test_the_intents_are_exactly_the_agreed_ones() -> None:
     assert set(EXAMPLES) == set(INTENTS)
-    assert set(DOMAIN["intents"]) == {*INTENTS, "adjunto"}
+    assert set(DOMAIN["intents"]) == {*INTENTS, *WORDLESS}
 
 
 @pytest.mark.parametrize("intent", INTENTS)
@@ -98,6 +103,34 @@ def test_no_response_states_a_fact_of_the_shop(forbidden: str) -> None:
     assert [text for text in texts if re.search(forbidden, text, re.IGNORECASE)] == []
 
 
+def _attachment_answers() -> dict[str, list[str]]:
+    """The answers to each kind of thing that is not text, by the word that the dialogue has for it."""
+    answers: dict[str, list[str]] = {}
+    for variation in DOMAIN["responses"]["utter_adjunto"]:
+        for condition in variation.get("condition", [{"name": "adjunto", "value": "desconocido"}]):
+            assert condition["name"] == "adjunto"
+            answers.setdefault(condition["value"], []).append(variation["text"])
+    return answers
+
+
+def test_every_kind_of_attachment_has_an_answer_of_its_own() -> None:
+    answers = _attachment_answers()
+    assert set(answers) == {*ATTACHMENT_WORDS.values(), "desconocido"}
+    said = list(chain.from_iterable(answers.values()))
+    assert len(set(said)) == len(said)
+
+
+# A "sí" to an answer for `adjunto` calls a person, and to one for `gesto` nobody: see the slot `oferta`.
+def test_the_answers_that_offer_a_person_are_those_whose_yes_calls_one() -> None:
+    gestures = {ATTACHMENT_WORDS[kind] for kind in GESTURES}
+    for word, texts in _attachment_answers().items():
+        for text in texts:
+            assert ("persona" in text) is (word not in gestures), (word, text)
+    offers = {m["value"]: m.get("intent", ()) for m in DOMAIN["slots"]["oferta"]["mappings"] if m["value"] != "nada"}
+    assert "adjunto" in offers["humano"]
+    assert "gesto" not in chain.from_iterable(offers.values())
+
+
 def test_policies_look_back_a_few_steps_only() -> None:
     config = yaml.safe_load((PROJECT / "config.yml").read_text(encoding="utf-8"))
     policies = {policy["name"]: policy for policy in config["policies"]}
@@ -125,7 +158,7 @@ def _intents_of(rule: dict[str, Any]) -> set[str]:
 def test_every_intent_has_a_rule(in_order: bool) -> None:
     form = {"active_loop": "pedido_form"}
     ruled = set(chain.from_iterable(_intents_of(r) for r in _rules() if (form in r.get("condition", ())) is in_order))
-    assert {*INTENTS, "adjunto", "nlu_fallback"} - ruled == set()
+    assert {*INTENTS, *WORDLESS, "nlu_fallback"} - ruled == set()
 
 
 def _slots_of(rule: dict[str, Any]) -> dict[str, Any]:

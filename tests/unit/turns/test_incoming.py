@@ -71,20 +71,20 @@ def test_a_payload_that_we_did_not_issue_and_has_no_words_is_an_unknown_thing() 
 
 
 @pytest.mark.parametrize(
-    ("kind", "word"),
+    ("kind", "intent", "word"),
     [
-        ("image", "imagen"),
-        ("audio", "audio"),
-        ("sticker", "sticker"),
-        ("location", "ubicacion"),
-        ("story_mention", "mencion_historia"),
-        ("story_reply", "respuesta_historia"),
-        ("never heard of", "desconocido"),
+        ("image", "adjunto", "imagen"),
+        ("audio", "adjunto", "audio"),
+        ("sticker", "gesto", "sticker"),
+        ("location", "adjunto", "ubicacion"),
+        ("story_mention", "gesto", "mencion_historia"),
+        ("story_reply", "gesto", "respuesta_historia"),
+        ("never heard of", "adjunto", "desconocido"),
     ],
 )
-def test_a_message_without_words_reaches_the_dialogue_as_what_it_is(kind: str, word: str) -> None:
+def test_a_message_without_words_reaches_the_dialogue_as_what_it_is(kind: str, intent: str, word: str) -> None:
     turn = next_turn([text(1, None, kind=kind)])
-    assert turn.text == f'/adjunto{{"adjunto": "{word}"}}'
+    assert turn.text == f'/{intent}{{"adjunto": "{word}"}}'
 
 
 def test_an_image_with_a_caption_is_the_caption() -> None:
