@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from nlu.chat_spanish import fold
 from turns.incoming import ATTACHMENT_WORDS, GESTURES
 
 PROJECT = Path(__file__).parents[3]
@@ -37,8 +38,25 @@ def _plain(line: str) -> str:
     return " ".join(re.sub(r"\[([^\]]*)\](?:\([a-z_]*\)|\{[^}]*\})", r"\1", line).lower().split())
 
 
+def _words(line: str) -> list[str]:
+    return re.findall(r"\w+", line)
+
+
 ITEMS = _items(*sorted((PROJECT / "data/nlu").glob("*.yml")))
 EXAMPLES = {item["intent"]: [_plain(line) for line in _lines(item)] for item in ITEMS if "intent" in item}
+_EMOJI = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff]")
+_CHAT_WORDS = frozenset((
+    "q", "k", "ke", "qe", "x", "xq", "pq", "pa", "d", "tmb", "tb", "porfa", "porfis", "xfa", "xfavor", "plis", "bn", "vdd",
+    "grax", "cto", "ps", "pos", "kiero", "kien",
+))  # fmt: skip
+# Right without an accent, too: a line with these lacks nothing.
+_TWO_WORDS = frozenset((
+    "el", "mi", "tu", "si", "se", "te", "que", "como", "cuando", "donde", "cuanto", "cuantos", "cuantas", "cual", "quien",
+    "mas", "aun", "esta", "solo", "compro", "paso", "encargo", "creo", "llamo", "dejo", "llego", "deposito",
+))  # fmt: skip
+_WRITTEN = set(chain.from_iterable(_words(line) for lines in EXAMPLES.values() for line in lines))
+# How words that somebody wrote with an accent look without.
+_ACCENTED = {fold(word) for word in _WRITTEN if fold(word) != word} - _TWO_WORDS
 DOMAIN = yaml.safe_load((PROJECT / "domain.yml").read_text(encoding="utf-8"))
 
 
@@ -50,6 +68,14 @@ def test_the_intents_are_exactly_the_agreed_ones() -> None:
 @pytest.mark.parametrize("intent", INTENTS)
 def test_every_intent_has_forty_different_examples(intent: str) -> None:
     assert len(set(EXAMPLES[intent])) >= 40
+
+
+@pytest.mark.parametrize("intent", INTENTS)
+def test_every_intent_is_also_written_as_on_a_phone(intent: str) -> None:
+    lines = EXAMPLES[intent]
+    assert [line for line in lines if _EMOJI.search(line)], "none has an emoji"
+    assert [line for line in lines if _CHAT_WORDS.intersection(_words(line))], "none is spelled as in a chat"
+    assert [line for line in lines if line == fold(line) and _ACCENTED.intersection(_words(line))], "none lacks its accents"
 
 
 def test_no_line_is_an_example_of_two_intents() -> None:
