@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 # Rasa and what it stands on are frozen: their warnings about newer libraries are no news.
 pytestmark = pytest.mark.filterwarnings("ignore")
 TURNS = 300
+# What these lead to hangs on the slots `oferta` and `confirmando`, and those are set by what was said at any time before.
+ANSWERS = ("afirmar", "negar")
+ASKED = ("preguntar_bot", "preguntar_precio", "dar_datos")
 ENTITIES = {"producto": "árnica", "cantidad": "2", "nombre": "Ana", "adjunto": "imagen"}
 
 
@@ -37,6 +41,7 @@ class Walk:
         self.chance = random.Random(seed)
         self.whole = DialogueStateTracker("walk", self.domain.slots)
         self.document: Any = None
+        self.coming: list[str] = []
         self.sizes: list[int] = []
         self._add([ActionExecuted("action_session_start"), ActionExecuted("action_listen")], self.whole)
 
@@ -47,9 +52,9 @@ class Walk:
 
     def turn(self, *, compare: bool) -> None:
         bounded = documents.load(self.document, "walk", self.domain) if self.document else self.whole.copy()
-        message = said(self.chance.choice([*self.domain.intents]), self.chance)
-        slots = [SlotSet("producto", "árnica")] if any(e["entity"] == "producto" for e in message.entities) else []
-        self._add([message, *slots], self.whole, bounded)
+        message = said(self._intent(), self.chance)
+        self._add([message], self.whole, bounded)
+        self._add(self._mapped(), self.whole, bounded)
         for _ in range(10):
             prediction = self.processor._predict_next_with_tracker(bounded)
             action = self.domain.action_names_or_texts[prediction.max_confidence_index]
@@ -70,8 +75,27 @@ class Walk:
         self.document = json.loads(json.dumps(documents.dump(bounded, self.domain)))
         self.sizes.append(len(json.dumps(self.document)))
 
+    def _intent(self) -> str:
+        """Anything, and after it one answer, up to so often that what it answers is older than the bounded state."""
+        if not self.coming:
+            first = self.chance.choice(ASKED if self.chance.random() < 0.5 else [*self.domain.intents])
+            answers = [self.chance.choice(ANSWERS)] * self.chance.randint(0, documents.MAX_TURNS + 2)
+            self.coming = [first, *answers]
+        return self.coming.pop(0)
+
+    def _mapped(self) -> list[Event]:
+        """The slots that Rasa fills from the message, by the domain's mappings."""
+        from rasa.core.actions.action import ActionExtractSlots
+        from rasa.core.channels.channel import CollectingOutputChannel
+
+        extraction = ActionExtractSlots(None).run(CollectingOutputChannel(), self.processor.nlg, self.whole, self.domain)
+        return asyncio.run(extraction)
+
     def _consequences(self, action: str) -> list[Event]:
-        """What actions leave in the tracker, at random: form opened, asked on, and closed."""
+        """What actions leave in the tracker, at random: data that wait for a yes, form opened, asked on, and closed."""
+        if action in ("action_guardar_datos", "action_confirmar_datos", "action_corregir_datos"):
+            # Also those that end the waiting, lest it never outlast the state's turns.
+            return [SlotSet("confirmando", self.chance.random() < 0.9)]
         if action not in self.domain.form_names:
             return [BotUttered("…")] if action.startswith("utter_") else []
         if self.whole.active_loop_name is None:
@@ -132,6 +156,8 @@ def test_state_before_the_cut_lives_on_in_slots_and_form(agent: Agent) -> None:
         ActionExecuted("action_listen"),
         UserUttered("quiero árnica"),
         SlotSet("producto", "árnica"),
+        SlotSet("oferta", "humano"),
+        SlotSet("confirmando", True),
         ActiveLoop("pedido_form"),
     ]
     for _ in range(20):
@@ -140,5 +166,7 @@ def test_state_before_the_cut_lives_on_in_slots_and_form(agent: Agent) -> None:
         tracker.update(event, domain)
     again = documents.load(json.loads(json.dumps(documents.dump(tracker, domain))), "x", domain)
     assert again.active_loop_name == "pedido_form"
-    assert again.get_slot("producto") == "árnica"
+    assert {name: again.get_slot(name) for name in ("producto", "oferta", "confirmando")} == {
+        "producto": "árnica", "oferta": "humano", "confirmando": True,
+    }  # fmt: skip
     assert sum(isinstance(event, UserUttered) for event in again.events) == documents.MAX_TURNS
