@@ -78,15 +78,24 @@ def time_zone(value: str) -> str:
     return value
 
 
-def per_channel(value: str) -> tuple[str, ...]:
-    """``WA=72,EMAIL=240``: a number above zero for each channel that is named."""
-    found = []
-    for part in listed(value):
-        channel, _, amount = (piece.strip() for piece in part.partition("="))
-        if channel.upper() not in CHANNELS:
-            raise ValueError(f"{part!r} must be like WA=72, with one of {', '.join(CHANNELS)}")
-        found.append(f"{channel.upper()}={number(0.01, 100_000)(amount):g}")
-    return tuple(found)
+def per_channel(low: float, high: float) -> Callable[[str], tuple[str, ...]]:
+    """``WA=72,EMAIL=240``: a number in these limits for each channel that is named."""
+
+    def read(value: str) -> tuple[str, ...]:
+        found = []
+        for part in listed(value):
+            channel, _, amount = (piece.strip() for piece in part.partition("="))
+            if channel.upper() not in CHANNELS:
+                raise ValueError(f"{part!r} must be like WA=72, with one of {', '.join(CHANNELS)}")
+            found.append(f"{channel.upper()}={number(low, high)(amount):g}")
+        return tuple(found)
+
+    return read
+
+
+def by_channel(pairs: Sequence[str]) -> dict[str, float]:
+    """What ``per_channel`` read, by channel."""
+    return {channel: float(amount) for channel, _, amount in (pair.partition("=") for pair in pairs)}
 
 
 def require(settings: Any, channel: str, names: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from connectors.meta.settings import MetaSettings
 from connectors.whapi.settings import WhapiSettings
 from notify.settings import NotifySettings
 from omnicrm.hours import BusinessHours, ClosedDays, next_opening, read_closed_days, read_hours, say_when
-from omnicrm.setting import SettingsError, integer, number, one_of, per_channel, setting, time_zone, url
+from omnicrm.setting import SettingsError, by_channel, integer, number, one_of, per_channel, setting, time_zone, url
 from router.settings import ApiSettings
 
 __all__ = ["SECTIONS", "Settings", "SettingsError"]
@@ -53,6 +53,9 @@ class BehaviourSettings:
     burst_seconds: float = setting(
         1.5, "Messages of one customer within this time become one turn", number(0, 30), example="1.5"
     )
+    burst_by_channel: tuple[str, ...] = setting(
+        (), "The same for single channels, where it is another", per_channel(0, 30), example="WA=3,EMAIL=0"
+    )
     takeover_hours: float = setting(
         12.0, "How long the bot stays quiet after a person wrote", number(0.01, 720), example="12"
     )
@@ -68,11 +71,22 @@ class BehaviourSettings:
     )
     close_after_hours: tuple[str, ...] = setting(
         ("WA=72", "IG=72", "FB=72", "EMAIL=240"), "Hours of silence after which a conversation counts as closed",
-        per_channel, example="WA=72,IG=72,FB=72,EMAIL=240",
+        per_channel(0.01, 100_000), example="WA=72,IG=72,FB=72,EMAIL=240",
     )  # fmt: skip
     reply_max_age_seconds: float = setting(
         6 * 3600.0, "An answer older than this is not sent any more but shown to the staff", number(10, 86400), example="21600"
     )
+    reply_max_age_by_channel: tuple[str, ...] = setting(
+        (), "The same for single channels, where it is another", per_channel(10, 86400), example="WA=3600,EMAIL=86400"
+    )
+
+    def burst_of(self, channel: str) -> float:
+        """Seconds within which messages of one customer become one turn."""
+        return by_channel(self.burst_by_channel).get(channel, self.burst_seconds)
+
+    def reply_max_age_of(self, channel: str) -> float:
+        """Seconds after which an answer is not sent any more."""
+        return by_channel(self.reply_max_age_by_channel).get(channel, self.reply_max_age_seconds)
 
     def opening(self, now: datetime) -> str | None:
         """When a person of the shop answers who is wanted ``now``, in words; None while somebody is there."""

@@ -25,7 +25,7 @@ async def send(call: Call, target: Json) -> Reply:
     result = await bot.crm.call(
         "omnicrm_send_message", p_target=target, p_author=call.body["author"], p_person=call.person,
         p_parts=parts(call.body, platform), p_request_key=_request_key(call), p_digest=_digest(call),
-        p_max_age=bot.settings.reply_max_age_seconds, p_takeover_seconds=bot.settings.takeover_hours * 3600,
+        p_max_age=bot.settings.reply_max_age_of(platform.channel), p_takeover_seconds=bot.settings.takeover_hours * 3600,
     )  # fmt: skip
     if "refused" in result:
         raise _refused(result)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from crm.port import Crm, CrmError
+from omnicrm.setting import by_channel
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ LEASE = "housekeeping"
 
 def silence_limits(close_after_hours: Sequence[str]) -> dict[str, float]:
     """The setting's ``("WA=72", …)`` as seconds per channel."""
-    return {channel: float(hours) * 3600 for channel, _, hours in (item.partition("=") for item in close_after_hours)}
+    return {channel: hours * 3600 for channel, hours in by_channel(close_after_hours).items()}
 
 
 class Housekeeping:

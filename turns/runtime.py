@@ -61,10 +61,12 @@ class Runtime:
         return results
 
     async def _store(self, events: Sequence[AnyEvent]) -> list[dict[str, object]]:
+        # A delivery is one channel's.
+        channel = next((event.address.channel for event in events if event.address is not None), "")
         results: list[dict[str, object]] = await self._crm.call(
             "omnicrm_receive", p_events=[event_to_json(event) for event in events],
-            p_burst_seconds=self._settings.burst_seconds, p_takeover_seconds=self._settings.takeover_hours * 3600,
-            p_stale_seconds=self._settings.reply_max_age_seconds,
+            p_burst_seconds=self._settings.burst_of(channel), p_takeover_seconds=self._settings.takeover_hours * 3600,
+            p_stale_seconds=self._settings.reply_max_age_of(channel),
         )
         return results
 
@@ -105,7 +107,7 @@ class Runtime:
         self._worker = Worker(
             self._name, self._crm, self._platforms, dialogue, sender,
             concurrency=settings.worker_concurrency, lease_seconds=settings.lease_seconds, poll_seconds=settings.poll_seconds,
-            takeover_seconds=takeover, reply_max_age_seconds=settings.reply_max_age_seconds,
+            takeover_seconds=takeover, reply_max_age=settings.reply_max_age_of,
         )
         self._tasks += [asyncio.create_task(self._worker.run()), asyncio.create_task(self._wake_on_news(self._worker))]
 

@@ -27,12 +27,15 @@ RETRY_TURN_SECONDS = 1.0
 
 
 class Worker:
-    """Works until stopped. ``wake`` tells it that there may be work; without it, it looks every ``poll_seconds``."""
+    """Works until stopped. ``wake`` tells it that there may be work; without it, it looks every ``poll_seconds``.
+
+    ``reply_max_age``: seconds, of a channel's code.
+    """
 
     def __init__(
         self, name: str, crm: Crm, platforms: Mapping[str, Platform], dialogue: Dialogue, sender: Sender, *,
-        concurrency: int, lease_seconds: float, poll_seconds: float, takeover_seconds: float, reply_max_age_seconds: float,
-        clock: Callable[[], float] = time.monotonic,
+        concurrency: int, lease_seconds: float, poll_seconds: float, takeover_seconds: float,
+        reply_max_age: Callable[[str], float], clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._crm = crm
@@ -43,7 +46,7 @@ class Worker:
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds
         self._takeover_seconds = takeover_seconds
-        self._reply_max_age = reply_max_age_seconds
+        self._reply_max_age = reply_max_age
         self._clock = clock
         self._wake = asyncio.Event()
         self._next_due: float | None = None
@@ -148,7 +151,7 @@ class Worker:
             return {"released": True}
         begun = await self._crm.call(
             "omnicrm_answer", p_thread=work.thread, p_token=work.token, p_turn=self._document(turn, result, platform),
-            p_reply_max_age=self._reply_max_age, p_lease_seconds=self._lease_seconds,
+            p_reply_max_age=self._reply_max_age(work.address.channel), p_lease_seconds=self._lease_seconds,
             p_rate=platform.capabilities.sends_per_second,
         )
         if work.needs_profile:

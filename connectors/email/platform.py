@@ -121,5 +121,5 @@ def _ours(settings: Settings) -> Ours:
         separator=settings.email_token_separator,
         authserv_ids=settings.email_authserv_ids,
         secret=settings.email_reply_secret.encode(),
-        stale=timedelta(seconds=settings.reply_max_age_seconds),
+        stale=timedelta(seconds=settings.reply_max_age_of("EMAIL")),
     )

@@ -34,6 +34,16 @@ def test_every_wrong_setting_is_one_line_with_its_name_and_an_example() -> None:
     assert all("Example: " in line for line in lines)
 
 
+def test_a_channel_may_have_a_limit_of_its_own() -> None:
+    given = {"BURST_SECONDS": "2", "BURST_BY_CHANNEL": "email=0, WA=3.5", "REPLY_MAX_AGE_BY_CHANNEL": "EMAIL=86400"}
+    settings = load(given)
+    assert [settings.burst_of(channel) for channel in ("EMAIL", "WA", "IG")] == [0, 3.5, 2]
+    assert [settings.reply_max_age_of(channel) for channel in ("EMAIL", "WA")] == [86400, 21600]
+    for wrong in ("EMAIL", "SMS=2", "WA=31", "WA=soon"):
+        with pytest.raises(SettingsError, match="BURST_BY_CHANNEL"):
+            load({"BURST_BY_CHANNEL": wrong})
+
+
 def test_the_environment_wins_over_the_file_and_can_empty_it(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("META_PAGE_ID=1\nMETA_IG_ACCOUNT_ID=2\nARA_API_KEY=key\n", encoding="utf-8")
