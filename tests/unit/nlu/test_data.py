@@ -127,13 +127,6 @@ def test_every_button_fits_a_phone() -> None:
     assert [b["payload"] for b in buttons if b["payload"].removeprefix("/").split("{")[0] not in INTENTS] == []
 
 
-# Prices, days, addresses and accounts belong to data/knowledge alone; promises of healing belong nowhere.
-@pytest.mark.parametrize("forbidden", [r"\$", r"\bpesos\b", r"\d+ d[ií]as", r"\bgratis\b", r"\bcura\b", r"\balivia\b", r"https?://"])
-def test_no_response_states_a_fact_of_the_shop(forbidden: str) -> None:
-    texts = [variation.get("text", "") for variations in DOMAIN["responses"].values() for variation in variations]
-    assert [text for text in texts if re.search(forbidden, text, re.IGNORECASE)] == []
-
-
 def _attachment_answers() -> dict[str, list[str]]:
     """The answers to each kind of thing that is not text, by the word that the dialogue has for it."""
     answers: dict[str, list[str]] = {}
