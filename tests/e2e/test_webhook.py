@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import time
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from connectors.message import Address
 from crm.port import Crm
 from simulator.client import SimulatorClient
 from tests.support.eventually import eventually
+from tests.support.postgres import Database
 from tests.support.real_bot import RealBot
 from tests.support.stack import KEYS
 
@@ -33,6 +35,11 @@ def message(user: str, text: str) -> bytes:
         "message": {"mid": f"mid-{user}", "text": text},
     }
     return json.dumps({"object": "instagram", "entry": [{"id": KEYS.ig_id, "time": 1, "messaging": [item]}]}).encode()
+
+
+def now_ms() -> int:
+    """Meta's clock."""
+    return int(time.time() * 1000)
 
 
 async def post(bot: RealBot, body: bytes, headers: dict[str, str]) -> int:
@@ -64,6 +71,43 @@ async def test_more_than_a_megabyte_is_413(bot: RealBot) -> None:
     answer = await asyncio.wait_for(reader.readline(), 10)
     writer.close()
     assert answer.split()[1] == b"413"
+
+
+async def test_more_than_a_megabyte_of_unannounced_length_is_413(bot: RealBot) -> None:
+    """Refused once it is known to be too much: the end, which never comes, is not waited for."""
+    host, port = bot.bot.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"POST {WEBHOOK} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+    # Not a byte more than it takes to know: who is refused with some of it unread may never see the answer.
+    for size in (0x100000, 1):
+        writer.write(b"%x\r\n" % size + b" " * size + b"\r\n")
+    answer = await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    assert answer.split()[1] == b"413"
+
+
+async def test_an_event_that_the_database_refuses_harms_nothing_beside_it(
+    bot: RealBot, crm: Crm, bot_database: Database
+) -> None:
+    user = str(10**15 + secrets.randbelow(10**15))
+    customer, page = {"id": user}, {"id": KEYS.page_id}
+    echo = {"mid": f"{user}-2", "text": "¡Hola!", "is_echo": True, "metadata": "omnicrm:99999999999999999999"}
+    items = [
+        {"sender": customer, "recipient": page, "timestamp": now_ms(), "message": {"mid": f"{user}-1", "text": "hola"}},
+        {"sender": page, "recipient": customer, "timestamp": now_ms(), "message": echo},
+        {"sender": customer, "recipient": page, "timestamp": now_ms(), "message": {"mid": f"{user}-3", "text": "gracias"}},
+    ]
+    body = json.dumps({"object": "page", "entry": [{"id": KEYS.page_id, "time": now_ms(), "messaging": items}]}).encode()
+    assert await post(bot, body, signed(body)) == 200
+
+    async def handled() -> bool:
+        messages = (await crm.call("omnicrm_conversation", p_key=f"fb:{KEYS.page_id}:{user}"))["messages"]
+        own = [(m["author"], m["text"], m["status"]) for m in messages if m["author"] != "bot"]
+        return own == [("customer", "hola", "handled"), ("customer", "gracias", "handled")]
+
+    await eventually(handled, within=30)
+    kept = bot_database.run("select type, name from omnicrm.platform_events where key like %s", f"refused:%{user}-2%")
+    assert kept == [("unsupported", "the database refused it: 22003")]
 
 
 @pytest.mark.parametrize(("token", "status", "text"), [(KEYS.verify_token, 200, "1158201444"), ("wrong", 403, "")])
