@@ -48,7 +48,7 @@ async def run(console: Console, project: Path, trial: Trial, crm: Crm, processes
     _show_clients(console, hers)
     await _show_crm(console, crm)
     processes.check()
-    return _verdict(console, [(conversation, dict(zip(CHANNELS, played, strict=True))), (across, hers)])
+    return verdict(console, [(conversation, dict(zip(CHANNELS, played, strict=True))), (across, hers)])
 
 
 def _person(trial: Trial) -> tuple[tuple[Customer, ...], dict[str, str]]:
@@ -121,7 +121,8 @@ async def _show_crm(console: Console, crm: Crm) -> None:
     console.print(table)
 
 
-def _verdict(console: Console, played: Sequence[tuple[Conversation, Mapping[str, Played]]]) -> int:
+def verdict(console: Console, played: Sequence[tuple[Conversation, Mapping[str, Played]]]) -> int:
+    """Say whether everything came as written, or each problem with its channel. Returns the status: 0, or 1 with a problem."""
     wrong = [
         f"{channel}: {problem}" for _, parts in played for channel, part in parts.items() for problem in part.problems
     ]
