@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from omnicrm.conversation import (
+    MEDIA,
     BadConversation,
     Expected,
     compare,
@@ -188,3 +189,21 @@ def client(number: int, *proposals: str) -> dict[str, Any]:
 ])  # fmt: skip
 def test_whose_channels_are_one_client_is_compared(held: dict[str, Any], problems: list[str]) -> None:
     assert compare_clients({"one_client": ["instagram", "whatsapp"], "proposed": ["messenger"]}, held) == problems
+
+
+PROJECT = Path(__file__).parents[3]
+WRITTEN = [step for file in sorted((PROJECT / "tests/conversations").glob("*.yml")) for step in load(file).steps]
+
+
+def test_each_kind_of_thing_that_is_sent_is_answered_in_words_of_its_own() -> None:
+    responses = responses_of(PROJECT)
+    answers = [variation["text"] for variation in responses["utter_adjunto"]]
+    wordless = [step for step in WRITTEN if step.action == "send" or (step.action == "story_reply" and not step.value)]
+    told: dict[str, set[str]] = {}
+    for step in wordless:
+        means = {text for text in answers for expected in step.expected if expected.matches(text, responses)}
+        assert len(means) <= 1, f"{step}: whichever of {means}"
+        told.setdefault(step.value or step.action, set()).update(means)
+    assert set(told) == {*MEDIA, "story_mention", "story_reply"}
+    assert all(len(means) == 1 for means in told.values())
+    assert len(set().union(*told.values())) == len(told)
