@@ -1,6 +1,9 @@
-"""What a database is made of, as sorted lines of text, so that two states can be compared."""
+"""What a database is made of and what is in it, as sorted lines of text, so that two states can be compared."""
 
 from __future__ import annotations
+
+import psycopg
+from psycopg import sql
 
 from tests.support.postgres import Database
 
@@ -35,15 +38,22 @@ union all
 select 'type ' || m.nspname || ' ' || t.typname || ' ' || coalesce((select string_agg(e.enumlabel, ',' order by e.enumsortorder)
     from pg_enum e where e.enumtypid = t.oid), '')
 from pg_type t join mine m on m.oid = t.typnamespace where t.typtype in ('e', 'd')
-union all
-select 'row channels ' || to_jsonb(c)::text from omnicrm.channels c
+"""
+_TABLES = """
+select schemaname, tablename from pg_tables where schemaname !~ '^pg_' and schemaname <> 'information_schema'
 """
 
 
 def snapshot(database: Database, schema: str = "") -> list[str]:
     """List everything in the schemas that are not PostgreSQL's own, or in one of them."""
-    if not database.run("select to_regclass('omnicrm.channels') is not null")[0][0]:
-        query = _LINES[: _LINES.rindex("union all")]
-    else:
-        query = _LINES
-    return sorted(line for (line,) in database.run(query) if not schema or f" {schema} " in f" {line} ")
+    return sorted(line for (line,) in database.run(_LINES) if not schema or f" {schema} " in f" {line} ")
+
+
+def contents(database: Database) -> list[str]:
+    """List every row of every table in these schemas."""
+    look = "select {} || to_jsonb(r)::text from {} r"
+    with psycopg.connect(database.admin_dsn) as connection:
+        tables = connection.execute(_TABLES).fetchall()
+        looks = [sql.SQL(look).format(f"row {'.'.join(table)} ", sql.Identifier(*table)) for table in tables]
+        rows = connection.execute(sql.SQL(" union all ").join(looks)).fetchall() if looks else []
+    return sorted(line for (line,) in rows)
