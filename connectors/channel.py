@@ -58,12 +58,16 @@ class PlatformInput(InputChannel):
     """
 
     platform_name: ClassVar[str]
+    # All channels of the process send through one pool of connections: Instagram and Messenger talk to the same host.
+    _pool: ClassVar[httpx.AsyncClient | None] = None
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        if PlatformInput._pool is None:
+            PlatformInput._pool = http_client(settings)
         # Connections are made when the server runs; until then the platform only verifies and parses.
-        self._http: httpx.AsyncClient = http_client(settings)
-        self.platform: Platform = build(self.platform_name, settings, self._http)
+        self.http: httpx.AsyncClient = PlatformInput._pool
+        self.platform: Platform = build(self.platform_name, settings, self.http)
 
     @classmethod
     def name(cls) -> str:
@@ -113,7 +117,7 @@ class PlatformInput(InputChannel):
             blueprint.listener("before_server_start")(partial(workers.begin))
             blueprint.listener("before_server_start")(partial(_open, self, channels))
             blueprint.listener("after_server_start")(partial(_work, self.settings))
-            blueprint.listener("before_server_stop")(partial(_stop, workers))
+            blueprint.listener("before_server_stop")(partial(_stop, self, workers))
             blueprint.listener("main_process_stop")(partial(workers.stop))
         channels.append(self)
         return blueprint
@@ -123,8 +127,9 @@ class PlatformInput(InputChannel):
         return await open_crm(self.settings)
 
     async def close(self) -> None:
-        """Close the connections to the platform."""
-        await self._http.aclose()
+        """Close the connections to all platforms; channels that are made afterwards get new ones."""
+        PlatformInput._pool = None
+        await self.http.aclose()
 
 
 def _log_at(level: str) -> None:
@@ -142,7 +147,6 @@ async def _open(first: PlatformInput, channels: Sequence[PlatformInput], app: Sa
     except (CrmError, MigrationError) as error:
         raise SystemExit(f"the database cannot be opened: {error}. {NEXT_STEP}") from None
     app.ctx.omnicrm = Runtime(first.settings, crm, [channel.platform for channel in channels])
-    app.ctx.omnicrm_channels = channels
     app.ctx.omnicrm.listen()
 
 
@@ -157,12 +161,11 @@ async def _work(settings: Settings, app: Sanic, _loop: Any) -> None:
     app.ctx.omnicrm.start(dialogue)
 
 
-async def _stop(workers: Workers, app: Sanic, _loop: Any) -> None:
+async def _stop(first: PlatformInput, workers: Workers, app: Sanic, _loop: Any) -> None:
     workers.leave()
     if hasattr(app.ctx, "omnicrm"):
         await app.ctx.omnicrm.stop()
-        for channel in app.ctx.omnicrm_channels:
-            await channel.close()
+        await first.close()
 
 
 class InstagramInput(PlatformInput):
