@@ -203,6 +203,13 @@ def test_without_our_app_id_an_unknown_app_in_an_echo_is_not_judged() -> None:
     assert isinstance(event, Echo) and event.own_app is None
 
 
+@pytest.mark.parametrize("app", ["263902037430900", "26390203743090", "1217981644879628"])
+def test_without_our_app_id_metas_own_inboxes_are_people(app: str) -> None:
+    message = {"mid": "m_1", "is_echo": True, "app_id": int(app)}
+    event = one({"sender": {"id": PAGE}, "recipient": {"id": CUSTOMER}, "message": message}, ours=Ours(page=PAGE))
+    assert isinstance(event, Echo) and event.own_app is False
+
+
 def test_our_reference_in_an_echo_makes_it_ours_whatever_the_app_id_says() -> None:
     message = {"mid": "m_1", "is_echo": True, "app_id": 77, "metadata": "omnicrm:8"}
     event = one({"sender": {"id": PAGE}, "recipient": {"id": CUSTOMER}, "message": message})
@@ -245,6 +252,13 @@ def test_times_in_all_forms(given_: Any, milliseconds: int | None) -> None:
 )
 def test_emoji_in_both_forms(written: Any, emoji: str | None) -> None:
     assert as_emoji(written) == emoji
+
+
+@pytest.mark.parametrize("sticker", [369239263222822, "369239343222814", 369239383222810], ids=["small", "medium", "large"])
+def test_a_thumb_of_any_size_says_yes(sticker: int | str) -> None:
+    payload = {"url": "https://x", "sticker_id": sticker}
+    event = one(item(message={"mid": "m_1", "attachments": [{"type": "image", "payload": payload}]}))
+    assert isinstance(event, Inbound) and event.text == "👍"
 
 
 def test_broken_text_is_mended_and_good_text_stays() -> None:
