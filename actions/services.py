@@ -15,9 +15,9 @@ import httpx
 from ara.answer import Ara
 from ara.knowledge import FOLDER, Knowledge, KnowledgeFolder, sync
 from ara.model import HttpModel
-from crm.connect import open_crm
-from crm.port import Crm, CrmError, CrmUnavailable
-from omnicrm.settings import Settings
+from crm.connect import check_settings, open_crm
+from crm.port import Crm, CrmError, CrmMisconfigured, CrmUnavailable
+from omnicrm.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -126,5 +126,14 @@ def _failed(task: asyncio.Task[Crm]) -> bool:
 
 @lru_cache(maxsize=1)
 def shared_services() -> SharedServices:
-    """The services of this process."""
-    return SharedServices()
+    """The services of this process, on the settings of its start.
+
+    The first action that is made asks for them, and the action server makes all actions before it serves: settings that
+    cannot work stop it here, with a line each.
+    """
+    try:
+        settings = Settings.load()
+        check_settings(settings)
+    except (CrmMisconfigured, SettingsError) as error:
+        raise SystemExit(str(error)) from None
+    return SharedServices(lambda: settings)

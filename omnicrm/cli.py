@@ -51,8 +51,10 @@ def up(channel: ChannelOption = Channel.instagram) -> None:
 
     In a terminal it opens a chat; elsewhere it plays a written conversation over all channels and checks it.
     """
+    from omnicrm.settings import read_dotenv
     from omnicrm.trial import up as run
 
+    read_dotenv(PROJECT / ".env")  # one that cannot be read is said before anything starts
     raise typer.Exit(run(PROJECT, channel.value))
 
 

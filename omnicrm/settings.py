@@ -6,6 +6,7 @@ joins them. ``.env.example`` is checked against all of them by a test.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -25,6 +26,19 @@ from omnicrm.setting import SettingsError, by_channel, integer, number, one_of, 
 from router.settings import ApiSettings
 
 __all__ = ["SECTIONS", "Settings", "SettingsError"]
+
+
+def read_dotenv(path: Path) -> dict[str, str | None]:
+    """What a ``.env`` file says; nothing where there is none. Raises ``SettingsError`` for one that cannot be read."""
+    try:
+        return dotenv_values(stream=io.StringIO(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{path}: line {line} is not UTF-8. Save the file as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}. Make it a file that this user may read") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +165,7 @@ class Settings(
     @staticmethod
     def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
         """Read all settings; the environment wins over ``.env``. Raises ``SettingsError`` naming every wrong one."""
-        from_file = dotenv_values(dotenv) if dotenv is not None and dotenv.exists() else {}
+        from_file = {} if dotenv is None else read_dotenv(dotenv)
         values = {**from_file, **(os.environ if environment is None else environment)}
         read: dict[str, Any] = {}
         wrong: list[str] = []

@@ -14,7 +14,7 @@ from tests.support.stack import PROJECT, bot_environment, for_bot
 pytestmark = pytest.mark.slow
 
 NEXT_STEP = "`omnicrm doctor` says in Spanish what to do."
-SETTING = re.compile(r"[A-Z]+_[A-Z_]+\b.*")
+SETTING = re.compile(r"(?:[A-Z]+_[A-Z_]+\b|\.env:).*")
 META = {"META_ACCESS_TOKEN", "META_PAGE_ID", "META_IG_ACCOUNT_ID", "META_APP_SECRET", "META_VERIFY_TOKEN"}
 WHAPI = {"WHAPI_TOKEN", "WHAPI_CHANNEL_ID", "WHAPI_WEBHOOK_SECRET"}
 EMAIL = {"EMAIL_ADDRESS", "EMAIL_REPLY_SECRET", "EMAIL_SMTP_URL"}
@@ -78,3 +78,21 @@ def test_wrong_settings_are_one_line_each(environment: dict[str, str], model_fil
     *lines, last = rasa("-m", str(model_file), environment=environment)
     assert [line.split(":")[0] for line in lines] == ["BURST_SECONDS", "LEASE_SECONDS"]
     assert last == NEXT_STEP
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"ARA_BASE_URL": "api.openai.com"}, "ARA_BASE_URL: 'api.openai.com' is wrong"), *DATABASE.values()],
+    ids=["ara", *DATABASE],
+)
+def test_the_action_server_does_not_start_on_settings_that_cannot_work(
+    environment: dict[str, str], tmp_path: Path, wrong: dict[str, str], said: str
+) -> None:
+    (line,) = rasa("actions", environment={**environment, **wrong}, folder=tmp_path)
+    assert said in line
+
+
+def test_the_action_server_says_where_a_file_of_settings_is_not_utf_8(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("ARA_MODEL=x\nEMAIL_NAME=Botánica\n".encode("latin-1"))
+    (line,) = rasa("actions", environment=environment, folder=tmp_path)
+    assert line == ".env: line 2 is not UTF-8. Save the file as UTF-8"

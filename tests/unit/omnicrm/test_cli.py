@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import omnicrm
+from omnicrm import cli
 
 PROJECT = Path(omnicrm.__file__).resolve().parent.parent
 
@@ -61,6 +62,36 @@ def test_a_database_that_is_away_is_one_line() -> None:
     done = run("migrate", DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_data_folder_that_cannot_be_is_one_line_with_what_to_do() -> None:
+    done = run("migrate", DATABASE_URL="", SUPABASE_URL="", DATA_DIR="/proc/nope")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("DATA_DIR: '/proc/nope' cannot be used: No such file or directory. Set it to a folder")
+
+
+def test_an_embedded_database_that_the_folder_does_not_let_start_is_one_line(tmp_path: Path) -> None:
+    # Where initdb wants to work stands a file.
+    (tmp_path / "postgres.unfinished").touch()
+    done = run("migrate", DATABASE_URL="", SUPABASE_URL="", DATA_DIR=str(tmp_path))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "the embedded PostgreSQL" in line
+    assert "postgres.unfinished" in line
+
+
+def test_a_file_of_settings_that_is_not_utf_8_is_one_line_before_the_trial_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".env").write_bytes("EMAIL_NAME=Botánica\n".encode("latin-1"))
+    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    for name in cli.QUIET:
+        monkeypatch.setenv(name, "1")  # put back afterwards
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["up"])
+    assert ended.value.code == cli.WRONG_SETTINGS
+    assert capsys.readouterr().err == f"{tmp_path}/.env: line 1 is not UTF-8. Save the file as UTF-8\n"
 
 
 def test_the_simulators_own_help_is_reached() -> None:

@@ -66,3 +66,16 @@ def test_every_setting_has_a_meaning_and_an_example_that_it_takes(spec) -> None:
     example = spec.metadata["example"]
     assert example
     spec.metadata["read"](example)
+
+
+def test_a_file_that_is_not_utf_8_is_one_line_that_says_where(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes("ARA_MODEL=x\nEMAIL_NAME=Botánica\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"^.*/\.env: line 2 is not UTF-8\. Save the file as UTF-8$"):
+        Settings.load({}, dotenv=file)
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    with pytest.raises(SettingsError, match=r"^.*/\.env: cannot be read: Is a directory\. Make it a file"):
+        Settings.load({}, dotenv=tmp_path / ".env")
