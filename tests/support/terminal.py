@@ -58,4 +58,8 @@ class Terminal:
                     self.shown += ESCAPES.sub("", os.read(self._fd, 65536).decode("utf-8", errors="replace"))
                 except OSError:
                     break
+        else:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            raise AssertionError(f"it did not end; shown: {self.shown[-3000:]}")
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
