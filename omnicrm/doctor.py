@@ -12,18 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import yaml
 
 import ara.knowledge
 from connectors.platform import Finding, Platform
 from crm.port import Crm, CrmError, CrmMisconfigured, CrmUnavailable
 from notify.health import check_targets, check_told
-from omnicrm import model
-from omnicrm.migrate import read_migrations
+from notify.settings import require_notify
+from omnicrm import model, spanish
+from omnicrm.migrate import MigrationError, read_migrations
 from omnicrm.settings import Settings, SettingsError
 
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 CHECK_SECONDS = 20.0
+# How a database fails to open.
+_NOT_OPENED = (CrmError, MigrationError, psycopg.Error, OSError, asyncio.TimeoutError)
+
+
+class _Unreadable(Exception):
+    """A file of the project that cannot be used; in Spanish, with what to do."""
 
 
 def _ok(text: str) -> Finding:
@@ -54,7 +62,7 @@ async def _sections(project: Path) -> AsyncIterator[tuple[str, Sequence[Finding]
     try:
         settings = Settings.load(dotenv=project / ".env")
     except SettingsError as error:
-        yield "Ajustes", [_error(f"{line}  Corrígelo en .env o en el ambiente.") for line in str(error).splitlines()]
+        yield "Ajustes", _wrong_settings(error)
         return
     yield "Ajustes", check_settings(settings)
     yield "Base de datos", await check_database(settings)
@@ -67,6 +75,11 @@ async def _sections(project: Path) -> AsyncIterator[tuple[str, Sequence[Finding]
         yield "Canales", findings
         for platform in platforms:
             yield f"Cuenta de {platform.name}", await check_account(platform)
+
+
+def _wrong_settings(error: SettingsError) -> list[Finding]:
+    lines = str(error).splitlines()
+    return [_error(spanish.say(line) or f"{line}  Corrígelo en .env o en el ambiente.") for line in lines]
 
 
 def check_settings(settings: Settings) -> list[Finding]:
@@ -112,9 +125,13 @@ async def check_database(settings: Settings) -> list[Finding]:
 
     try:
         crm = await asyncio.wait_for(open_crm(settings), CHECK_SECONDS)
-    except (CrmError, asyncio.TimeoutError) as error:
-        cure = "Revisa DATABASE_URL, o SUPABASE_URL y SUPABASE_SECRET_KEY."
-        return [_error(f"No se pudo abrir: {error or 'no contesta'}. {cure}")]
+    except (MigrationError, psycopg.Error) as error:
+        cure = "Nada se perdió. Corre `omnicrm migrate` otra vez; si se repite, manda este renglón a quien te da soporte."
+        return [_error(f"No se pudo poner al día: {' '.join(str(error).split())}. {cure}")]
+    except _NOT_OPENED as error:
+        # Only the embedded one is contacted here.
+        cure = f"Revisa que haya espacio en el disco y que {settings.data_dir} sea de este usuario."
+        return [_error(spanish.say(str(error)) or f"No se pudo abrir: {str(error) or 'no contesta'}. {cure}")]
     try:
         return await check_schema(crm)
     finally:
@@ -148,9 +165,14 @@ async def check_notices(settings: Settings) -> list[Finding]:
     """Who of the staff is told what, and whether telling works."""
     from crm.connect import open_crm
 
-    found = check_targets(settings)
+    try:
+        require_notify(settings)
+    except SettingsError as error:
+        found = _wrong_settings(error)
+    else:
+        found = check_targets(settings)
     # What is wrong with the database itself stands above.
-    with suppress(CrmError, asyncio.TimeoutError):
+    with suppress(*_NOT_OPENED):
         crm = await asyncio.wait_for(open_crm(settings), CHECK_SECONDS)
         try:
             found += check_told(await asyncio.wait_for(crm.call("omnicrm_notice_status"), CHECK_SECONDS))
@@ -190,12 +212,15 @@ def check_model(project: Path) -> list[Finding]:
 
 async def check_actions(project: Path) -> list[Finding]:
     """Whether the action server of endpoints.yml answers."""
-    document = yaml.safe_load((project / "endpoints.yml").read_text(encoding="utf-8")) or {}
-    address = str((document.get("action_endpoint") or {}).get("url") or "")
+    try:
+        endpoint = _read(project / "endpoints.yml").get("action_endpoint")
+    except _Unreadable as error:
+        return [_error(str(error))]
+    address = str(endpoint.get("url") or "") if isinstance(endpoint, dict) else ""
     if not address:
         return [_error("endpoints.yml no dice dónde está el servidor de acciones: ponle action_endpoint.url.")]
     async with httpx.AsyncClient(timeout=3, trust_env=False) as http:
-        with suppress(httpx.HTTPError):
+        with suppress(httpx.HTTPError, httpx.InvalidURL):
             if (await http.get(httpx.URL(address).join("/health"))).status_code == 200:
                 return [_ok(f"El servidor de acciones contesta ({address}).")]
     return [_warning(f"El servidor de acciones no contesta en {address}: arráncalo con `rasa run actions`.")]
@@ -205,9 +230,13 @@ def check_channels(project: Path, settings: Settings, http: httpx.AsyncClient) -
     """Import and build every channel of credentials.yml ourselves: Rasa reports any fault in them as a misspelled name."""
     from connectors.registry import build
 
+    try:
+        names = [str(name) for name in _read(project / "credentials.yml")]
+    except _Unreadable as error:
+        return [_error(str(error))], []
     found: list[Finding] = []
     platforms: list[Platform] = []
-    for name in yaml.safe_load((project / "credentials.yml").read_text(encoding="utf-8")) or {}:
+    for name in names:
         if "." not in name:
             found.append(_warning(f"{name}: es un canal propio de Rasa; en producción quítalo de credentials.yml."))
             continue
@@ -223,7 +252,7 @@ def check_channels(project: Path, settings: Settings, http: httpx.AsyncClient) -
                 continue
             platforms.append(build(channel.platform_name, settings, http))
         except SettingsError as error:
-            found += [_error(f"{class_name}: {line}") for line in str(error).splitlines()]
+            found += _wrong_settings(error)
         except Exception as error:  # whatever stops a channel is what we are here to show
             where = traceback.extract_tb(error.__traceback__)[-1]
             found.append(
@@ -232,6 +261,25 @@ def check_channels(project: Path, settings: Settings, http: httpx.AsyncClient) -
         else:
             found.append(_ok(f"{class_name}: listo, recibe en {platforms[-1].webhook_path}."))
     return found or [_error("credentials.yml no nombra ningún canal.")], platforms
+
+
+def _read(file: Path) -> dict[Any, Any]:
+    """One of Rasa's files. Raises ``_Unreadable``."""
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise _Unreadable(f"{file.name} no se puede leer ({error.strerror}): recupéralo de git.") from None
+    except UnicodeDecodeError:
+        raise _Unreadable(f"{file.name} no está en UTF-8: guárdalo como UTF-8.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" cerca del renglón {mark.line + 1}" if mark else ""
+        raise _Unreadable(
+            f"{file.name} está mal escrito{where}: revisa la sangría, los dos puntos y las comillas, o recupéralo de git."
+        ) from None
+    if not isinstance(document, dict):
+        raise _Unreadable(f"{file.name} debe ser una lista de nombres con dos puntos («nombre:»): recupéralo de git.")
+    return document
 
 
 async def check_account(platform: Platform) -> Sequence[Finding]:

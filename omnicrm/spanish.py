@@ -1,0 +1,102 @@
+"""What is wrong with settings, in plain Spanish with the next step: for ``omnicrm doctor``. Logs keep the English lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from omnicrm.channels import CHANNELS
+
+_WHO = {**CHANNELS, "email": "el correo"}
+_PUT = "ponlo en .env (ver .env.example)"
+_COPY = "cópialo otra vez de donde te lo dieron"
+
+# Who misses a setting; what stands in parentheses is the setting's meaning, which .env.example has too.
+_MISSING = [
+    (r"a NOTIFY_… setting names (\w+) \(.*\)", r", que los avisos por \1 necesitan"),
+    (r"email needs a way in: one of (.*)", r" o algún otro por donde llegue el correo (\1)"),
+    (r"OAuth needs it beside (\w+)", r", que OAuth necesita junto con \1"),
+    (r"IMAP needs it, or (\w+)", r" (o \1), que IMAP necesita"),
+    (r"(.*) needs it(?: \(.*\))?", r", que \1 necesita"),
+]
+
+# What a reader of settings says of a value, and what we say of it.
+_REASONS = [
+    (r"could not convert string to float: .*", "no es un número"),
+    (r"invalid literal for int\(\).*", "no es un número entero"),
+    (r"must be between (.*) and (.*)", r"debe estar entre \1 y \2"),
+    (r"must start with https:// \(or http:// on this machine\)", "debe empezar con https:// (o http:// en esta máquina)"),
+    (r"must start with https:// \(http:// only on this machine\)", "debe empezar con https:// (http:// solo en esta máquina)"),
+    (r"must start with https://", "debe empezar con https://"),
+    (r"must name a host", "debe nombrar un servidor"),
+    (r"Port .*", "tiene un puerto que no existe"),
+    (r"must be one of (.*), or none", r"debe ser uno de \1, o none"),
+    (r"must be one of (.*)", r"debe ser uno de \1"),
+    (r"must be a time zone such as (.*)", r"debe ser una zona horaria como \1"),
+    (r"(.*) must be like WA=72, with one of (.*)", r"\1 debe ser como WA=72, con uno de \2"),
+    (r"must be (\S+) or (\S+), nothing behind it", r"debe ser \1 o \2, sin nada después"),
+    (r"user and password stand in (\w+) and (\w+), not in the address", r"lleva usuario o contraseña, que van en \1 y \2"),
+    (r"must be one plain address", "debe ser una sola dirección de correo"),
+    (r"must have at least (\d+) characters|each secret needs (\d+) characters or more", "es muy corto: usa 16 letras o más"),
+    (r"it holds characters that no token has.*", f"tiene letras que ningún token lleva: {_COPY}"),
+    (r"must be a phone number with its country code", "debe ser un teléfono con la clave de su país"),
+    (r"(.*) is nobody to tell: write (.*) or (.*)", r"\1 no es nadie a quien avisar: escribe \2 o \3"),
+    (r"must hold no user, password or #", "no debe llevar usuario, contraseña ni #"),
+    (r"must be written in plain characters, without spaces", "debe ir en letras sin acentos y sin espacios"),
+    (r"must hold (\{\w+\}) where .*", r"debe llevar \1 donde va el id de la conversación, y ninguna otra llave"),
+    (r".*; write networks as (.*)", r"no es una red: las redes se escriben como \1"),
+    (r"(.*) is none of (.*), or none", r"\1 no es ninguno de \2, ni none"),
+    (r"must be written as (.*)", r"debe escribirse como \1"),
+    (r"must hold times from (.*) to (.*)", r"debe llevar horas de \1 a \2"),
+    (r"begins and ends at the same time", "empieza y termina a la misma hora"),
+    (r"(.*) is not like (.*) or (.*)", r"\1 no es como \2 o \3"),
+    (r"(.*) is not like (.*)", r"\1 no es como \2"),
+    (r"(.*) closes before it opens \(.*\)", r"\1 cierra antes de abrir (lo que pasa de medianoche va en dos partes)"),
+    (r"(.*) is no day: (.*)", r"\1 no es un día: \2"),
+    (r"(.*) is no time of day", r"\1 no es una hora del día"),
+    (r"month must be in .*|day is out of range .*", "lleva una fecha que no existe"),
+]
+
+# Whole lines.
+_LINES = [
+    (r"(\w+): the value is wrong: .*\. Copy it again.*",
+     rf"\1 está mal: a su valor le faltan o le sobran letras. En .env, {_COPY}."),
+    (r"(.*): line (\d+) is not UTF-8\. .*", r"\1: el renglón \2 no está en UTF-8. Guarda el archivo como UTF-8."),
+    (r"(.*): cannot be read: (.*)\. Make it .*", r"\1 no se puede leer (\2): haz que este usuario pueda leerlo."),
+    (r"(\w+) is set but (\w+) is not: .*", rf"Falta \2, que \1 necesita: {_PUT}, o usa DATABASE_URL."),
+    (r"DATABASE_URL cannot be read; expected (.*)", r"DATABASE_URL no se puede leer: debe ser como \1. Corrígelo en .env."),
+    (r"DATABASE_URL still holds (\[.*\]): .*", r"DATABASE_URL todavía dice \1: pon ahí la contraseña de la base."),
+    (r"SUPABASE_SECRET_KEY is .*",
+     "SUPABASE_SECRET_KEY no es la clave secreta: copia la de Supabase que empieza con sb_secret_ (o el JWT service_role)."),
+    (r"DATA_DIR: '(.*)' cannot be used: (.*)\. Set it .*",
+     r"DATA_DIR: no se puede usar \1 (\2). Pon ahí una carpeta en la que este usuario pueda escribir."),
+    (r"(.*) is of PostgreSQL (\d+), but this is (\d+): .*",
+     r"\1 es de PostgreSQL \2 y este programa usa el \3: mueve esa carpeta a otro lado."),
+    (r"(.*) belongs to somebody else: .*", r"\1 es de otro usuario: bórrala."),
+]  # fmt: skip
+
+
+def say(line: str) -> str | None:
+    """A line about settings in Spanish; None for one that is about something else."""
+    if said := _first(_LINES, line):
+        return said
+    if found := re.fullmatch(r"(\w+): missing, (.*?)(?:\. Example: (.*))?", line):
+        name, reason, example = found.groups()
+        who = _first(_MISSING, reason) or f" ({reason})"
+        for channel, shown in _WHO.items():
+            who = who.replace(f" {channel} necesita", f" {shown} necesita")
+        return f"Falta {name}{who}: {_PUT}.{_such_as(example)}"
+    if found := re.fullmatch(r"(\w+): (the value|.*?) is wrong: (.*?)(?:\. Example: (.*))?", line):
+        name, value, reason, example = found.groups()
+        shown = "su valor" if value == "the value" else f"su valor, {value},"
+        why = _first(_REASONS, reason) or f"no se puede leer ({reason})"
+        return f"{name} está mal: {shown} {why}. Corrígelo en .env o en el ambiente.{_such_as(example)}"
+    return None
+
+
+def _such_as(example: str | None) -> str:
+    return f" Ejemplo: {example}" if example else ""
+
+
+def _first(table: Iterable[tuple[str, str]], text: str) -> str | None:
+    return next((found.expand(said) for pattern, said in table if (found := re.fullmatch(pattern, text))), None)
