@@ -41,16 +41,22 @@ def model_file(tmp_path: Path) -> Path:
 
 
 def rasa(*arguments: str, environment: dict[str, str], folder: Path = PROJECT) -> list[str]:
-    """Run Rasa until it gives up; return the last lines it says: those that name settings, and the next step."""
+    """Run Rasa until it gives up, without a traceback; return what it says of settings, and the next step."""
+    said = all_of_rasa(*arguments, environment=environment, folder=folder)
+    assert "Traceback" not in said
+    assert "Starting Rasa server" not in said
+    return [line for line in said.splitlines() if SETTING.fullmatch(line) or line == NEXT_STEP]
+
+
+def all_of_rasa(*arguments: str, environment: dict[str, str], folder: Path = PROJECT) -> str:
+    """Run Rasa until it gives up; return all that it says."""
     done = subprocess.run(
         [sys.executable, "-m", "rasa", "run", *arguments], cwd=folder, env={**environment, "PYTHONPATH": str(PROJECT)},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode == 1, said
-    assert "Traceback" not in said
-    assert "Starting Rasa server" not in said
-    return [line for line in said.splitlines() if SETTING.fullmatch(line) or line == NEXT_STEP]
+    return said
 
 
 def test_what_all_channels_miss_is_said_at_once_each_setting_on_one_line(
@@ -78,6 +84,15 @@ def test_wrong_settings_are_one_line_each(environment: dict[str, str], model_fil
     *lines, last = rasa("-m", str(model_file), environment=environment)
     assert [line.split(":")[0] for line in lines] == ["BURST_SECONDS", "LEASE_SECONDS"]
     assert last == NEXT_STEP
+
+
+def test_an_embedded_database_that_does_not_start_is_told_in_a_line(environment: dict[str, str], model_file: Path) -> None:
+    folder = Path(environment["DATA_DIR"])
+    folder.mkdir()
+    (folder / "postgres.unfinished").touch()  # a file where initdb wants to work
+    said = all_of_rasa("-m", str(model_file), environment=environment)
+    start = f"the database cannot be opened: the embedded PostgreSQL in {folder} cannot be started: "
+    assert any(line.startswith(start) and line.endswith(NEXT_STEP) for line in said.splitlines())
 
 
 @pytest.mark.parametrize(
