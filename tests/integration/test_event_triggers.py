@@ -107,11 +107,21 @@ async def test_an_edit_and_a_withdrawal_are_one_change_each(crm: Crm) -> None:
     await receive(crm, inbound("dos frascos", key="m", platform_id="m"))
     await follow(crm)
     await receive(crm, edit("m", "tres frascos"))
+    (changed,) = await drained(crm)
     await receive(crm, unsend("m"))
-    changed, withdrawn = await drained(crm)
+    (withdrawn,) = await drained(crm)
     assert [changed["type"], withdrawn["type"]] == ["message.changed", "message.changed"]
     assert changed["data"]["message"]["text"] == "tres frascos"
     assert withdrawn["data"]["message"]["reason"] == "unsent" and "text" not in withdrawn["data"]["message"]
+
+
+async def test_what_was_taken_back_before_it_was_told_is_told_without_its_words(crm: Crm) -> None:
+    await follow(crm)
+    await receive(crm, inbound("un secreto", key="m", platform_id="m"))
+    await receive(crm, unsend("m"))
+    told = [event for event in await drained(crm) if event["type"].startswith("message.")]
+    assert [event["type"] for event in told] == ["message.received", "message.changed"]
+    assert "secreto" not in str(told)
 
 
 async def test_an_echo_that_was_ours_after_all_is_taken_back(crm: Crm) -> None:
