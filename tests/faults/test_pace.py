@@ -11,7 +11,7 @@ from tests.support.stack import user_on
 
 
 # 15 and 30 a second are the bot's own pace (connectors/meta/capabilities.py); moments come late on a busy machine.
-@pytest.mark.parametrize(("channel", "customers", "most"), [("instagram", 45, 20), ("messenger", 75, 38)])
+@pytest.mark.parametrize(("channel", "customers", "most"), [("instagram", 45, 30), ("messenger", 75, 55)])
 async def test_many_answers_at_once_leave_at_the_platforms_pace(channel: str, customers: int, most: int, scene: Scene) -> None:
     await scene.start_bot()
     users = [user_on(channel, 7000 + number) for number in range(customers)]
