@@ -205,8 +205,9 @@ class Dovecot:
 
     def spoil(self, user: str, folder: str, position: int) -> None:
         """Make a mail unreadable for the server, as a broken disk does. ``position`` counts from 0, oldest first."""
-        files = sorted(path for part in ("new", "cur") for path in (self._maildir(user, folder) / part).iterdir())
-        sorted(files, key=lambda path: path.name)[position].chmod(0)
+        files = [path for part in ("new", "cur") for path in (self._maildir(user, folder) / part).iterdir()]
+        # A name begins like 1795723000.M58413P42: seconds and microseconds, in as many digits as they have.
+        sorted(files, key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)[:2]])[position].chmod(0)
 
     def _maildir(self, user: str, folder: str) -> Path:
         return self._folder / "mail" / user / ("" if folder == "INBOX" else "." + utf7_encode(folder).decode())
