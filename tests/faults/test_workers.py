@@ -91,4 +91,5 @@ async def test_without_a_lock_store_that_rasa_takes_for_shared_it_is_one_process
     child = await started(real, "bot-alone", without="lock_store")
     assert copies_of(psutil.Process(child.process.pid)) == []
     os.kill(child.process.pid, signal.SIGTERM)
-    assert await asyncio.to_thread(child.process.wait, 60) == 0
+    # Sanic minds the signal once the model is loaded; before, it ends the process as it ends any.
+    assert await asyncio.to_thread(child.process.wait, 60) in (0, -signal.SIGTERM)
