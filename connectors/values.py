@@ -75,6 +75,15 @@ def storable_text(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def object_of(body: bytes) -> dict[str, Json] | None:
+    """The JSON object of an answer, fit to be stored; None where it is none."""
+    try:
+        document = storable(decode(body))
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def as_object(value: Json) -> dict[str, Json]:
     """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}

@@ -20,7 +20,7 @@ from connectors.message import (
     Unreachable,
     WindowClosed,
 )
-from connectors.values import as_list, as_object, as_text, decode, storable
+from connectors.values import as_list, as_object, as_text, decode, object_of
 
 _Kind: TypeAlias = type[SendError]
 # Seconds to wait where Meta names no time: after a throttle (most limits are by the second), where a usage header says "full",
@@ -97,7 +97,7 @@ def document_of(response: httpx.Response, secrets: tuple[str, ...] = (), own_id:
 
     ``secrets`` never appear in the detail. ``own_id``: an object that Meta cannot find is us, not the customer, if it is this.
     """
-    document = body_of(response)
+    document = object_of(response.content)
     if document is None:
         raise _unreadable(response)
     error = as_object(document.get("error"))
@@ -106,15 +106,6 @@ def document_of(response: httpx.Response, secrets: tuple[str, ...] = (), own_id:
     if not response.is_success:
         raise _unreadable(response)
     return document
-
-
-def body_of(response: httpx.Response) -> dict[str, Json] | None:
-    """The JSON object of an answer, fit to be stored; None where it is none."""
-    try:
-        document = storable(decode(response.content))
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def _classify(error: dict[str, Json], response: httpx.Response, secrets: tuple[str, ...], own_id: str) -> SendError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 
 from connectors.message import BadPayload, Json, NeedsOperator, OutcomeUnknown, Retry, SendError, Unreachable
-from connectors.values import as_object, as_text, decode, storable
+from connectors.values import as_object, as_text, object_of
 
 LONGEST_REST = 3600.0
 
@@ -51,7 +51,7 @@ def document_of(response: httpx.Response, secrets: tuple[str, ...] = ()) -> dict
 
     That is a ``SendError``; ``secrets`` never appear in its detail.
     """
-    document = _object(response)
+    document = object_of(response.content)
     error = as_object((document or {}).get("error"))
     if response.is_success and not error:
         return document or {}
@@ -86,14 +86,6 @@ def transport_error(error: Exception) -> SendError:
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
         return Retry("No hay conexión con Whapi", name)
     return OutcomeUnknown("La conexión con Whapi se cortó: el mensaje pudo haber salido", name)
-
-
-def _object(response: httpx.Response) -> dict[str, Json] | None:
-    try:
-        document = storable(decode(response.content))
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def _seconds(value: str | None) -> float | None:
