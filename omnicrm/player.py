@@ -18,6 +18,7 @@ POLL_SECONDS = 0.1
 OK = 200
 # What says that the bot still owes something.
 UNFINISHED = frozenset({("in", "received"), ("out", "queued"), ("out", "sending")})
+MANY = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,10 @@ async def _settled(crm: Crm, key: str, written: int) -> tuple[Json, list[str]]:
         missing = written - sum(message["direction"] == "in" for message in messages)
         if missing > 0:
             owed.append(f"{missing} of the customer's messages missing")
+        # What has no turn is read all the same.
+        if silent := {message["id"] for message in messages if message["status"] == "ignored"}:
+            unread = silent & {message["id"] for message in await crm.call("omnicrm_unheard", p_limit=MANY)}
+            owed += [f"{len(unread)} unread"] if unread else []
         if not owed or time.monotonic() > deadline:
             return held, owed
         await asyncio.sleep(POLL_SECONDS)

@@ -24,8 +24,12 @@ from turns.tracker_store import dialogue_state
 
 logger = logging.getLogger(__name__)
 
+OPT_OUT_INTENT = "baja"
 # The one intent that an opted-out customer is still heard for.
 OPT_IN_INTENT = "alta"
+CONSENT_OF_INTENT = {OPT_OUT_INTENT: "out", OPT_IN_INTENT: "in"}
+# Surer than in a turn (config.yml says how sure that is): no answer tells the customer what was understood. docs/nlu.md
+SURE_OF_CONSENT = 0.6
 STUMBLED_RESPONSE = "utter_tropiezo"
 STUMBLED_TEXT = "Perdón, algo falló de nuestro lado. Una persona del equipo te va a contestar."
 CLOSED_RESPONSE = "utter_fuera_de_horario"
@@ -126,6 +130,13 @@ class RasaDialogue:
             if not again:
                 return True
         return True
+
+    async def consent(self, turn: TurnInput) -> str | None:
+        """Whether words that get no answer ask for no more messages ("out") or for them again ("in"); None: not surely."""
+        async with self._step:
+            parsed = await self._processor.parse_message(UserMessage(turn.text))
+        intent = parsed["intent"]
+        return CONSENT_OF_INTENT.get(intent["name"]) if intent["confidence"] >= SURE_OF_CONSENT else None
 
     def stumbled(self, work: Claimed) -> TurnResult:
         """Leave the dialogue as it was before the turn, apologise, call a person."""

@@ -88,5 +88,8 @@ class Dialogue(Protocol):
     async def run(self, work: Claimed, turn: TurnInput, channel_name: str) -> TurnResult:
         """Decide one turn. Sends nothing and writes nothing."""
 
+    async def consent(self, turn: TurnInput) -> str | None:
+        """What words that get no answer say about being written to: "out", "in", or None."""
+
     def stumbled(self, work: Claimed) -> TurnResult:
         """The honest answer when a turn cannot be decided: an apology, and a person."""

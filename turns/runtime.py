@@ -16,6 +16,7 @@ from omnicrm.settings import Settings
 from turns.desk import CrmDesk
 from turns.housekeeping import Housekeeping, silence_limits
 from turns.model import Dialogue
+from turns.overheard import Overhearing
 from turns.sender import Sender
 from turns.worker import Worker
 
@@ -31,6 +32,7 @@ class Runtime:
         self._platforms: Mapping[str, Platform] = {f"{p.channel}:{p.account}": p for p in platforms}
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._worker: Worker | None = None
+        self._overhearing: Overhearing | None = None
         self._service: Service | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -58,6 +60,8 @@ class Runtime:
                 logger.error("account cannot send action=receive account=%s reason=%s", account, event.reason)
         if any(result.get("due") for result in results):
             self.wake()
+        if self._overhearing is not None and any("message" in result and not result["due"] for result in results):
+            self._overhearing.wake()
         return results
 
     async def _store(self, events: Sequence[AnyEvent]) -> list[dict[str, object]]:
@@ -109,7 +113,11 @@ class Runtime:
             concurrency=settings.worker_concurrency, lease_seconds=settings.lease_seconds, poll_seconds=settings.poll_seconds,
             takeover_seconds=takeover, reply_max_age=settings.reply_max_age_of,
         )
-        self._tasks += [asyncio.create_task(self._worker.run()), asyncio.create_task(self._wake_on_news(self._worker))]
+        self._overhearing = Overhearing(self._crm, dialogue, poll_seconds=settings.poll_seconds)
+        self._tasks += [
+            asyncio.create_task(self._worker.run()), asyncio.create_task(self._wake_on_news(self._worker)),
+            asyncio.create_task(self._overhearing.run()),
+        ]
 
     async def _wake_on_news(self, worker: Worker) -> None:
         async for _ in self._crm.listen():

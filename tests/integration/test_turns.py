@@ -488,19 +488,3 @@ async def test_what_a_customer_takes_back_after_its_turn_is_gone_too(crm: Crm, d
     rows = [row for (table,) in database.run(ours) for (row,) in database.run(f"select x::text from {table} x")]
     assert not [row for row in rows if "secreto" in row]
     assert [row for row in rows if "otro texto" in row]
-
-
-@pytest.mark.parametrize(("said", "out"), [("BAJA.", True), ("Quiero darme de baja", True), ("¿la talla baja?", False)])
-@pytest.mark.parametrize("unread", ["human", "stale"])
-async def test_baja_counts_also_where_no_turn_reads_it(crm: Crm, database: Database, said: str, out: bool, unread: str) -> None:
-    await receive(crm, inbound())
-    late: dict[str, Any] = {}
-    if unread == "human":
-        await receive(crm, echo("soy Ana", "agent-1"))
-    else:
-        late["timestamp"] = now() - timedelta(hours=7)
-    await receive(crm, inbound(said, **late))
-    held = await conversation(crm)
-    assert (held["messages"][-1]["reason"], held["opted_out"]) == (unread, out)
-    ((consent,),) = database.run("select consent #>> '{IG,state}' from omnicrm.people")
-    assert consent == ("out" if out else None)

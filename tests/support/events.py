@@ -14,7 +14,7 @@ WHATSAPP = Address(
     channel="WA", account="MANTIS-M72HC", user="+525512345678", context={"chat_id": "5215512345678@s.whatsapp.net"}
 )
 CUSTOMER = Address(channel="IG", account="17841470026191358", user="5360758100663278")
-ACCOUNTS = ["IG:17841470026191358", "FB:104098558513421", "WA:MANTIS-M72HC", "EMAIL:hola@eum.mx"]
+ACCOUNTS = ["IG:17841470026191358", "FB:104098558513421", "WA:MANTIS-M72HC", "EMAIL:hola@eum.mx", "EMAIL:ventas@eum.mx"]
 
 
 def now() -> datetime:

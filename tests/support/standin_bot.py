@@ -60,6 +60,10 @@ class Echoing:
         replies = tuple(Outgoing(text=f"eco: {line}") for line in turn.text.splitlines())
         return TurnResult(dialogue={"turns": turns}, replies=replies)
 
+    async def consent(self, turn: TurnInput) -> str | None:
+        """Understands the words themselves."""
+        return {"baja": "out", "alta": "in"}.get(turn.text)
+
     def stumbled(self, work: Claimed) -> TurnResult:
         """Apologise and call a person, as the real one does."""
         return TurnResult(

@@ -25,10 +25,11 @@ class Shop:
 
     wakes = False
 
-    def __init__(self, answers: dict[str, list[str]], *, webhook: int = 200, stuck: bool = False) -> None:
+    def __init__(self, answers: dict[str, list[str]], *, webhook: int = 200, stuck: bool = False, unread: bool = False) -> None:
         self._answers = answers
         self._webhook = webhook
         self._stuck = stuck
+        self._unread = unread
         self._bubbles: list[dict[str, Any]] = []
 
     def handle(self, request: httpx.Request) -> httpx.Response:
@@ -49,10 +50,12 @@ class Shop:
         self._bubbles.append({"from": sender, "author": author, "mid": "m", "time": 0, "text": text})
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
-        assert (function, arguments) == ("omnicrm_conversation", {"p_key": "ig:2:3"})
-        status = "received" if self._stuck else "handled"
         said = sum(bubble["from"] == "customer" for bubble in self._bubbles)
-        return {"owner": "bot", "messages": [{"direction": "in", "status": status}] * said}
+        if function == "omnicrm_unheard":
+            return [{"id": said}]
+        assert (function, arguments) == ("omnicrm_conversation", {"p_key": "ig:2:3"})
+        status = "received" if self._stuck else "ignored" if self._unread else "handled"
+        return {"owner": "bot", "messages": [{"id": n, "direction": "in", "status": status} for n in range(1, said + 1)]}
 
     def listen(self, channel: str = "") -> Any:
         raise NotImplementedError
@@ -97,6 +100,12 @@ async def test_a_bot_that_never_finishes_is_told(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(player, "STEP_SECONDS", 0.0)
     problems = await Shop({}, stuck=True).play(says("hola"))
     assert problems == ("step 1 (hola): after 0 s there is still in received",)
+
+
+async def test_a_message_that_gets_no_turn_is_waited_for_until_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(player, "STEP_SECONDS", 0.0)
+    problems = await Shop({}, unread=True).play(says("hola"))
+    assert problems == ("step 1 (hola): after 0 s there is still 1 unread",)
 
 
 async def test_what_the_crm_holds_otherwise_is_told() -> None:

@@ -1,0 +1,61 @@
+"""What is heard without being answered: "baja" and "alta" while a person holds the conversation, or in what came too late."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import async_timeout
+
+from crm.port import Crm, CrmError
+from turns.incoming import next_turn
+from turns.model import Dialogue, Received
+
+logger = logging.getLogger(__name__)
+
+# So many messages are read at once.
+BATCH = 20
+
+
+class Overhearing:
+    """Runs until cancelled; survives an absent database. ``wake`` tells it that there may be something to hear."""
+
+    def __init__(self, crm: Crm, dialogue: Dialogue, *, poll_seconds: float) -> None:
+        self._crm = crm
+        self._dialogue = dialogue
+        self._poll_seconds = poll_seconds
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Listen now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Read whatever no turn will answer."""
+        while True:
+            self._wake.clear()
+            try:
+                if await self.round() == BATCH:
+                    continue
+            except CrmError as error:
+                logger.warning("cannot read what has no turn action=overhear error=%s", error)
+            with suppress(asyncio.TimeoutError):
+                async with async_timeout.timeout(self._poll_seconds):
+                    await self._wake.wait()
+
+    async def round(self) -> int:
+        """Read one batch; returns how many messages it had. Raises ``CrmError``."""
+        unheard = [Received.from_json(row) for row in await self._crm.call("omnicrm_unheard", p_limit=BATCH)]
+        if unheard:
+            heard = [{"id": message.id, "consent": await self._consent(message)} for message in unheard]
+            await self._crm.call("omnicrm_hear", p_heard=heard)
+        return len(unheard)
+
+    async def _consent(self, message: Received) -> str | None:
+        try:
+            return await self._dialogue.consent(next_turn([message]))
+        except Exception:
+            # Whatever cannot be understood is not read again and again: people see it anyway.
+            logger.exception("not understood action=overhear message=%s", message.id)
+            return None
