@@ -11,6 +11,7 @@ from rasa_sdk.types import DomainDict
 
 from actions.base import Events, ShopAction, entities_of, in_form, intent_of, say, text_of
 from actions.effects import hand_over
+from actions.services import Services
 from ara.catalogue import Product
 from ara.knowledge import Knowledge
 from ara.prompt import MAX_HISTORY, Line
@@ -34,25 +35,43 @@ _WHOLE_RANGE = frozenset(
      "promociones", "promo", "promos", "oferta", "ofertas", "descuento", "descuentos", "otros", "otras")
 )  # fmt: skip
 _MOST_PRODUCTS = 3
+# How many questions without an answer an order bears before a person is called.
+PATIENCE = 2
+# What the staff reads.
+UNKNOWN = "el bot no supo responder"
 _LONGEST_LIST = 30
 
 
-class _Asks(ShopAction):
-    """What both ways of answering share."""
+async def ask_ara(
+    services: Services, dispatcher: CollectingDispatcher, tracker: Tracker, *, in_order: str = "utter_retomar_pedido"
+) -> Events:
+    """Let Ara answer; what she does not know goes to a person.
 
-    async def ask_ara(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> None:
-        """Let Ara answer; what she does not know goes to a person."""
-        answer = await self.services.ara().answer(text_of(tracker), conversation=tracker.sender_id, history=history_of(tracker))
-        if answer.text is not None:
-            dispatcher.utter_message(text=answer.text)
-        elif answer.way == "clarify":
+    An order is not given up for one such question: it is told so (``in_order``) and asks on, ``PATIENCE`` times.
+    """
+    answer = await services.ara().answer(text_of(tracker), conversation=tracker.sender_id, history=history_of(tracker))
+    if answer.text is not None:
+        dispatcher.utter_message(text=answer.text)
+        return []
+    if answer.way == "clarify":
+        if not in_form(tracker):  # an order's own question comes again by itself
             say(dispatcher, "utter_aclara")
-        else:
-            say(dispatcher, "utter_no_se")
-            hand_over(dispatcher, "el bot no supo responder")
+        return []
+    reason = UNKNOWN
+    if in_form(tracker):
+        unanswered = int(tracker.get_slot("sin_respuesta") or 0) + 1
+        if unanswered <= PATIENCE:
+            say(dispatcher, in_order)
+            return [SlotSet("sin_respuesta", unanswered)]
+        # What is asked for now holds these very words; what was asked for before was checked.
+        product = tracker.get_slot("producto") if tracker.get_slot("requested_slot") == "cantidad" else None
+        reason += f" a medio pedido de {product}" if product else " a medio pedido"
+    say(dispatcher, "utter_no_se")
+    hand_over(dispatcher, reason)
+    return []
 
 
-class ActionAra(_Asks):
+class ActionAra(ShopAction):
     """Low confidence, or a question that no rule is about."""
 
     def name(self) -> str:
@@ -61,12 +80,12 @@ class ActionAra(_Asks):
 
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Answer through Ara."""
-        await self.ask_ara(dispatcher, tracker, domain)
+        events = await ask_ara(self.services, dispatcher, tracker)
         # Where no rule says what comes next, Rasa would choose this action again and again. A form asks on by itself.
-        return [] if in_form(tracker) else [FollowupAction("action_listen")]
+        return events if in_form(tracker) else [*events, FollowupAction("action_listen")]
 
 
-class ActionConocimiento(_Asks):
+class ActionConocimiento(ShopAction):
     """Prices, products, use, stock, shipping, payment, wholesale, address: word for word what the owner wrote."""
 
     def name(self) -> str:
@@ -82,13 +101,14 @@ class ActionConocimiento(_Asks):
             say(dispatcher, "utter_producto_desconocido")
             return [] if in_form(tracker) else [SlotSet("producto", None)]
         answer = _about_products(knowledge, topic, products) if products else _about_shop(knowledge, topic, text_of(tracker))
-        if not answer:
-            await self.ask_ara(dispatcher, tracker, domain)
-        else:
+        events: Events = []
+        if answer:
             dispatcher.utter_message(text=answer, quick_replies=_order_offer(tracker, topic, products))
+        else:
+            events = await ask_ara(self.services, dispatcher, tracker)
         if len(products) == 1 and not in_form(tracker):
-            return [SlotSet("producto", products[0].name)]
-        return []
+            events = [*events, SlotSet("producto", products[0].name)]
+        return events
 
 
 def history_of(tracker: Tracker) -> list[Line]:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from rasa_sdk import Action, Tracker
+from rasa_sdk.events import ActiveLoop, FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
@@ -18,6 +19,9 @@ logger = logging.getLogger(__name__)
 Events = list[dict[str, Any]]
 
 FORM = "pedido_form"
+# What belongs to one order: its answers, and how often we had none for the customer.
+ORDER_SLOTS = ("producto", "cantidad", "sin_respuesta")
+
 
 def say(dispatcher: CollectingDispatcher, response: str, **slots: Any) -> None:
     """Say a response of the domain; a test proves that each name that actions use is there."""
@@ -46,6 +50,22 @@ def in_form(tracker: Tracker) -> bool:
     return (tracker.active_loop or {}).get("name") == FORM
 
 
+def forgotten_order() -> Events:
+    """The events that forget an order, so that the next one starts empty."""
+    return [SlotSet(name, None) for name in ORDER_SLOTS]
+
+
+def wind_up(services: Services, dispatcher: CollectingDispatcher, tracker: Tracker) -> Events:
+    """What follows a hand-over: the customer is told when somebody answers, and an order that is being taken asks no more."""
+    if not hands_over(dispatcher.messages):
+        return []
+    if when := services.opening():
+        say(dispatcher, "utter_fuera_de_horario", cuando=when)
+    if not in_form(tracker):
+        return []
+    return [ActiveLoop(None), SlotSet("requested_slot", None), *forgotten_order(), FollowupAction("action_listen")]
+
+
 class ShopAction(Action, ABC):
     """An action that cannot fail towards the customer. What it said before a failure is withdrawn."""
 
@@ -71,7 +91,6 @@ class ShopAction(Action, ABC):
             draft, events = CollectingDispatcher(), []
             say(draft, "utter_tropiezo")
             hand_over(draft, "el bot no pudo contestar")
-        if hands_over(draft.messages) and (when := self.services.opening()):
-            say(draft, "utter_fuera_de_horario", cuando=when)
+        events = [*events, *wind_up(self.services, draft, tracker)]
         dispatcher.messages.extend(draft.messages)
         return events

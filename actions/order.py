@@ -10,8 +10,8 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
-from actions.ask import order_payload
-from actions.base import Events, ShopAction, say, text_of
+from actions.ask import ask_ara, order_payload
+from actions.base import Events, ShopAction, forgotten_order, intent_of, say, text_of, wind_up
 from actions.effects import place_order
 from actions.quantity import parse_quantity
 from actions.services import Services, shared_services
@@ -20,6 +20,7 @@ from ara.text import clean
 
 logger = logging.getLogger(__name__)
 
+FALLBACK_INTENT = "nlu_fallback"
 _MOST_CHOICES = 10
 
 
@@ -35,13 +36,14 @@ class ValidatePedidoForm(FormValidationAction):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Validate; on a fault of ours nothing is taken as valid, and the form asks again."""
-        said = len(dispatcher.messages)
+        draft = CollectingDispatcher()
         try:
-            return await super().run(dispatcher, tracker, domain)
+            events = [*await super().run(draft, tracker, domain), *wind_up(self.services, draft, tracker)]
+            dispatcher.messages.extend(draft.messages)
+            return events
         except Exception as error:  # the boundary to Rasa, which would answer with silence
             logger.error("%s failed: %s", self.name(), type(error).__name__, extra={"action": "action_failed"})
             logger.debug("%s failed", self.name(), exc_info=True)
-            del dispatcher.messages[said:]
             return [SlotSet(name, None) for name in tracker.slots_to_validate() if name in ("producto", "cantidad")]
 
     async def validate_producto(
@@ -55,8 +57,7 @@ class ValidatePedidoForm(FormValidationAction):
             return {"producto": typed[:80] or None}
         found = knowledge.find_products(typed)
         if not found:
-            say(dispatcher, "utter_producto_desconocido")
-            return {"producto": None}
+            return {"producto": None, **await self._unclear("utter_producto_desconocido", dispatcher, tracker)}
         if len(found) > 1:
             say(dispatcher, "utter_uno_por_uno", quick_replies=_choices(found))
             return {"producto": None}
@@ -83,8 +84,16 @@ class ValidatePedidoForm(FormValidationAction):
         ignored = [name for product in self.services.knowledge().products for name in product.names]
         quantity = parse_quantity(" ".join(map(str, value)) if isinstance(value, list) else value, ignore=ignored)
         if quantity is None:
-            say(dispatcher, "utter_cantidad_invalida")
+            return {"cantidad": None, **await self._unclear("utter_cantidad_invalida", dispatcher, tracker)}
         return {"cantidad": quantity}
+
+    async def _unclear(self, response: str, dispatcher: CollectingDispatcher, tracker: Tracker) -> dict[str, Any]:
+        """Words that are no answer to the form may be a question: Ara's, where they fit no intent. Returns slots."""
+        if intent_of(tracker) != FALLBACK_INTENT:
+            say(dispatcher, response)
+            return {}
+        events = await ask_ara(self.services, dispatcher, tracker, in_order=response)
+        return {event["name"]: event["value"] for event in events}
 
 
 class ActionRegistrarPedido(ShopAction):
@@ -115,11 +124,6 @@ class ActionOlvidarPedido(ShopAction):
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Empty the form's slots."""
         return forgotten_order()
-
-
-def forgotten_order() -> Events:
-    """The events that empty the form's slots."""
-    return [SlotSet("producto", None), SlotSet("cantidad", None)]
 
 
 def _choices(products: list[Product]) -> list[dict[str, str]]:

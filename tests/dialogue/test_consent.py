@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def heard(agent: Agent):  # type: ignore[no-untyped-def]
     """What the dialogue hears in a text."""
     from turns.dialogue import RasaDialogue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,12 +20,11 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture
-def inline(agent: Agent) -> Iterator[InlineGraphRunner]:
-    """The agent's runner, put back after a test that exchanged it."""
+def inline(agent: Agent) -> InlineGraphRunner:
+    """The agent's runner, without a memory."""
     assert agent.processor is not None
     runner = agent.processor.graph_runner = InlineGraphRunner.from_runner(agent.processor.graph_runner)
-    yield runner
-    agent.processor.graph_runner = runner
+    return runner
 
 
 def told(prediction: PolicyPrediction) -> tuple[object, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,15 +17,14 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture
-def policy(agent: Agent) -> Iterator[RulePolicy]:
-    """The trained rule policy as Rasa made it, and so it is left."""
+def policy(agent: Agent) -> RulePolicy:
+    """The trained rule policy as Rasa made it."""
     from rasa.core.policies.rule_policy import RulePolicy
 
     assert agent.processor is not None
     agent.processor.graph_runner = InlineGraphRunner.from_runner(agent.processor.graph_runner)
     (found,) = agent.processor.graph_runner.components(RulePolicy)
-    yield found
-    vars(found).pop("_get_possible_keys", None)
+    return found
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from rasa_sdk.events import ActiveLoop, FollowupAction, SlotSet
 
 from actions.ask import ActionAra, ActionConocimiento, history_of
 from ara.knowledge import Knowledge
@@ -122,6 +123,40 @@ async def test_ara_hands_over_when_the_database_is_down(services):
     assert (outcome.said, outcome.effects) == (["utter_no_se"], [HANDOVER])
 
 
+async def test_in_an_order_ara_answers_and_the_order_stands(services):
+    services.memory.finds = ("devoluciones/devoluciones-y-cambios",)
+    for action in (ActionAra, ActionConocimiento):
+        outcome = await run(action(services), make_tracker("aceptan devoluciones?", "fuera_de_tema", form=True))
+        assert (outcome.said, outcome.effects, outcome.events) == ([text("devoluciones/devoluciones-y-cambios")], [], [])
+
+
+@pytest.mark.parametrize("unanswered", [None, 1])
+async def test_an_order_bears_two_questions_without_an_answer(services, unanswered: int | None):
+    tracker = make_tracker("quién ganó el partido", "fuera_de_tema", form=True, sin_respuesta=unanswered)
+    outcome = await run(ActionAra(services), tracker)
+    assert (outcome.said, outcome.effects) == (["utter_retomar_pedido"], [])
+    assert outcome.events == [SlotSet("sin_respuesta", (unanswered or 0) + 1)]
+
+
+@pytest.mark.parametrize(("asked_for", "reason"), [
+    ("producto", "el bot no supo responder a medio pedido"),
+    ("cantidad", "el bot no supo responder a medio pedido de Tila"),
+])  # fmt: skip
+async def test_the_third_goes_to_a_person_and_ends_the_order(services, asked_for: str, reason: str):
+    services.opens = "mañana a las 9:00"
+    slots = {"sin_respuesta": 2, "producto": "Tila", "requested_slot": asked_for}
+    outcome = await run(ActionAra(services), make_tracker("quién ganó el partido", "fuera_de_tema", form=True, **slots))
+    assert outcome.said == ["utter_no_se", "utter_fuera_de_horario"]
+    assert outcome.effects == [{"effect": "handover", "reason": reason}]
+    assert outcome.slots == {"requested_slot": None, "producto": None, "cantidad": None, "sin_respuesta": None}
+    assert [e for e in outcome.events if e["event"] != "slot"] == [ActiveLoop(None), FollowupAction("action_listen")]
+
+
+async def test_in_an_order_no_words_bring_its_own_question_again(services):
+    outcome = await run(ActionAra(services), make_tracker("???", "fuera_de_tema", form=True))
+    assert (outcome.messages, outcome.events) == ([], [])
+
+
 @pytest.mark.parametrize("said", ["👍", "...", "/adjunto", None])
 async def test_ara_asks_for_words_when_there_are_none(services, said: str):
     outcome = await run(ActionAra(services), make_tracker(said, "nlu_fallback"))
@@ -136,6 +171,13 @@ async def test_a_fault_of_ours_apologises_and_hands_over(services, action):
     assert outcome.said == ["utter_tropiezo"]
     assert [effect["effect"] for effect in outcome.effects] == ["handover"]
     assert outcome.events == []
+
+
+async def test_a_fault_of_ours_in_an_order_ends_it_as_well(services):
+    services.ara = lambda: 1 / 0
+    outcome = await run(ActionAra(services), make_tracker("aceptan devoluciones?", "fuera_de_tema", form=True))
+    assert outcome.said == ["utter_tropiezo"]
+    assert ActiveLoop(None) in outcome.events
 
 
 def test_the_history_holds_the_lines_before_the_question():

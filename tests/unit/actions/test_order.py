@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 
 import pytest
+from rasa_sdk.events import FollowupAction
 
 from actions.order import ActionOlvidarPedido, ActionRegistrarPedido, ValidatePedidoForm
 from actions.quantity import parse_quantity
 from ara.knowledge import Knowledge
-from tests.unit.actions.conftest import make_tracker, run
+from tests.unit.actions.conftest import KNOWLEDGE, make_tracker, run
+
+FORGOTTEN = {"producto": None, "cantidad": None, "sin_respuesta": None}
+RETURNS = KNOWLEDGE.document("devoluciones/devoluciones-y-cambios")
 
 
-def answering(slot: str, value, text: str | None = None, **slots):
+def answering(slot: str, value, text: str | None = None, *, intent: str = "hacer_pedido", **slots):
     """A tracker in which the customer just filled a slot of the form."""
     slots = {"producto": None, "cantidad": None, "requested_slot": slot, **slots, slot: value}
     events = [{"event": "user", "text": "x"}, {"event": "slot", "name": slot, "value": value}]
-    return make_tracker(str(value) if text is None else text, "hacer_pedido", form=True, events=events, **slots)
+    return make_tracker(str(value) if text is None else text, intent, form=True, events=events, **slots)
 
 
 async def fill(services, slot: str, value, text: str | None = None, **slots):
@@ -72,6 +76,31 @@ async def test_an_unclear_quantity_is_asked_again(services, value):
     assert (outcome.slots, outcome.said) == ({"cantidad": None}, ["utter_cantidad_invalida"])
 
 
+@pytest.mark.parametrize(
+    ("slot", "unclear"), [("producto", "utter_producto_desconocido"), ("cantidad", "utter_cantidad_invalida")]
+)
+async def test_what_is_no_answer_to_the_form_may_be_a_question(services, slot: str, unclear: str):
+    asked = {"intent": "nlu_fallback", "requested_slot": slot}
+    outcome = await fill(services, slot, "aceptan devoluciones?", **asked)
+    assert (outcome.slots, outcome.said) == ({slot: None, "sin_respuesta": 1}, [unclear])
+    services.memory.finds = (RETURNS.id,)
+    outcome = await fill(services, slot, "aceptan devoluciones?", **asked, sin_respuesta=1)
+    assert (outcome.slots, outcome.said) == ({slot: None}, [RETURNS.text])
+    # Whoever means to order is not answered about something else.
+    outcome = await fill(services, slot, "aceptan devoluciones?", **{**asked, "intent": "hacer_pedido"})
+    assert (outcome.slots, outcome.said) == ({slot: None}, [unclear])
+
+
+async def test_what_was_not_understood_three_times_goes_to_a_person(services):
+    services.opens = "mañana a las 9:00"
+    asked = {"intent": "nlu_fallback", "requested_slot": "cantidad", "producto": "Tila"}
+    outcome = await fill(services, "cantidad", "el martes", **asked, sin_respuesta=2)
+    assert outcome.said == ["utter_no_se", "utter_fuera_de_horario"]
+    assert outcome.effects == [{"effect": "handover", "reason": "el bot no supo responder a medio pedido de Tila"}]
+    assert outcome.slots == {**FORGOTTEN, "requested_slot": None}
+    assert FollowupAction("action_listen") in outcome.events
+
+
 async def test_a_fault_of_ours_takes_nothing_as_valid(services):
     services.known = RuntimeError("broken")
     outcome = await fill(services, "producto", "árnica")
@@ -110,7 +139,7 @@ async def test_the_order_is_stated_once_confirmed_and_forgotten(services):
         "Árnica",
         2,
     )
-    assert outcome.slots == {"producto": None, "cantidad": None}
+    assert outcome.slots == FORGOTTEN
 
 
 @pytest.mark.parametrize(
@@ -125,4 +154,4 @@ async def test_half_an_order_is_never_written_down(services, slots):
 
 async def test_an_order_left_half_way_is_forgotten_in_silence(services):
     outcome = await run(ActionOlvidarPedido(services), make_tracker(producto="Árnica", cantidad=2))
-    assert (outcome.slots, outcome.messages) == ({"producto": None, "cantidad": None}, [])
+    assert (outcome.slots, outcome.messages) == (FORGOTTEN, [])
