@@ -9,14 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.vambe import make, write_csv, write_json, write_xlsx
+from tests.support.vambe import Export, make, write_csv, write_json, write_xlsx
 
 PROJECT = Path(__file__).resolve().parents[1]
 ROWS = 100_000
 MOST_SECONDS, MOST_MEGABYTES = 60.0, 300.0
-WRITERS = {"csv": write_csv, "xlsx": write_xlsx, "json": write_json}
+WRITERS: dict[str, Callable[[Export, Path], Path]] = {"csv": write_csv, "xlsx": write_xlsx, "json": write_json}
 
 
 def main() -> int:

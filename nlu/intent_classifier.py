@@ -22,7 +22,7 @@ from nlu.ngram_model import Block, Model, blocks, fit
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
-class NgramIntentClassifier(GraphComponent, IntentClassifier):  # type: ignore[misc]
+class NgramIntentClassifier(GraphComponent, IntentClassifier):
     """Rasa's side of it: trains from the NLU examples and lookup tables, writes ``intent`` and ``intent_ranking``."""
 
     @staticmethod

@@ -13,7 +13,7 @@ from router.blueprint import api_blueprint
 from router.routes import PREFIX
 
 
-class ApiInput(InputChannel):  # type: ignore[misc]  # Rasa carries no types
+class ApiInput(InputChannel):
     """Serves /api/v1 for the bot that the platforms' channels start: without one of them it answers 503."""
 
     address = PREFIX

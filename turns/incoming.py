@@ -42,7 +42,8 @@ def chosen_payload(text: str, choices: Sequence[Json]) -> str | None:
     wanted = " ".join(text.casefold().split())
     for choice in choices:
         if wanted and wanted == " ".join(str(choice["title"]).casefold().split()):
-            return choice.get("payload")
+            payload: str | None = choice.get("payload")
+            return payload
     match = _CHOICE.match(wanted)
     if not match:
         return None

@@ -36,7 +36,7 @@ LONGEST_RETRY_SECONDS = 120.0
 
 def retry_delay(attempts: int, jitter: float) -> float:
     """Seconds before try ``attempts + 1``: doubling, with full jitter in its upper half. ``jitter`` is in [0, 1)."""
-    longest = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (attempts - 1))
+    longest = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** (attempts - 1))
     return longest * (0.5 + jitter / 2)
 
 

@@ -55,7 +55,8 @@ def load(document: Any, sender_id: str, domain: Domain) -> DialogueStateTracker:
 @cache
 def _event_class(type_name: str) -> type[Event]:
     # Rasa's own look-up walks all subclasses for every event: a quarter of a turn's time.
-    return Event.resolve_by_type(type_name)
+    found: type[Event] = Event.resolve_by_type(type_name)
+    return found
 
 
 def bounded(events: Sequence[Event], sender_id: str, domain: Domain, max_turns: int = MAX_TURNS) -> list[Event]:
