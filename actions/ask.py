@@ -144,10 +144,11 @@ def _about_products(knowledge: Knowledge, topic: str, products: list[Product]) -
         if not all(told):
             return ""
         return "\n".join((*told, *(document.text for document in knowledge.always("uso"))))
-    return "\n".join(_about_product(topic, product) for product in products)
+    return "\n".join(about_product(topic, product) for product in products)
 
 
-def _about_product(topic: str, product: Product) -> str:
+def about_product(topic: str, product: Product) -> str:
+    """One product's price, all of it (topic "producto"), or whether there is any ("disponibilidad")."""
     if topic == "disponibilidad":
         return product.say_availability()
     if topic == "producto":

@@ -10,13 +10,13 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
-from actions.ask import ask_ara, order_payload
+from actions.ask import TOPIC_OF_INTENT, about_product, ask_ara, order_payload
 from actions.base import Events, ShopAction, forgotten_order, intent_of, say, text_of, wind_up
 from actions.effects import place_order
 from actions.quantity import parse_quantity
 from actions.services import Services, shared_services
 from ara.catalogue import Product
-from ara.text import clean
+from ara.text import clean, words
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,8 @@ class ValidatePedidoForm(FormValidationAction):
         if product.availability == "no":
             dispatcher.utter_message(text=product.say_availability())
             return {"producto": None}
+        if answer := _asked_for(product, tracker):
+            dispatcher.utter_message(text=answer)
         slots: dict[str, Any] = {"producto": product.name}
         if tracker.get_slot("requested_slot") == "producto" and tracker.get_slot("cantidad") is None:
             # "2 de árnica" answers both questions.
@@ -124,6 +126,13 @@ class ActionOlvidarPedido(ShopAction):
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Empty the form's slots."""
         return forgotten_order()
+
+
+def _asked_for(product: Product, tracker: Tracker) -> str:
+    """The answer to "¿tienen árnica?" and "¿qué es la árnica?", which choose it, too; "" where only its name was said."""
+    topic = TOPIC_OF_INTENT.get(intent_of(tracker), "")
+    named = {word for name in product.names for word in words(name)}
+    return about_product(topic, product) if topic and set(words(text_of(tracker))) - named else ""
 
 
 def _choices(products: list[Product]) -> list[dict[str, str]]:

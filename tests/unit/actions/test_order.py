@@ -42,6 +42,17 @@ async def test_an_unknown_product_is_asked_again(services, value: str):
     assert (outcome.slots, outcome.said) == ({"producto": None}, ["utter_producto_desconocido"])
 
 
+@pytest.mark.parametrize(("said", "intent", "answer"), [
+    ("tienen tila?", "preguntar_disponibilidad", ["Sí tenemos. Tila (frasco gotero de 60 ml): $115."]),
+    ("qué es la moringa?", "preguntar_producto", [KNOWLEDGE.find_products("moringa")[0].say_all()]),
+    ("moringa", "preguntar_producto", []), ("la tila", "hacer_pedido", []), ("MORINGA!", "preguntar_disponibilidad", []),
+])  # fmt: skip
+async def test_a_question_that_chooses_a_product_is_answered_as_well(services, said: str, intent: str, answer: list[str]):
+    outcome = await fill(services, "producto", said, intent=intent)
+    assert outcome.said == answer
+    assert outcome.slots["producto"]
+
+
 async def test_a_sold_out_product_is_not_taken(services):
     outcome = await fill(services, "producto", "ginkgo")
     assert (outcome.slots, outcome.said) == ({"producto": None}, ["Por ahora no tenemos Ginkgo biloba, se nos agotó."])
