@@ -31,8 +31,8 @@ from simulator.config import Config
 BOT_START_SECONDS = 240.0
 OK = 200
 PLAIN_WIDTH = 120
-# A trial speaks to the simulator and its own database, never to a platform, Supabase or the shop's PostgreSQL.
-NOT_IN_A_TRIAL = ("META_", "WHAPI_", "EMAIL_", "DATABASE_URL", "SUPABASE_", "DATA_DIR")
+# A trial speaks to the simulator and its own database, never to a platform, the shop's staff, its programs or its database.
+NOT_IN_A_TRIAL = ("META_", "WHAPI_", "EMAIL_", "DATABASE_URL", "SUPABASE_", "DATA_DIR", "NOTIFY_", "WEBHOOK_")
 
 
 class TrialRunning(Exception):
@@ -56,7 +56,10 @@ class Trial:
 
 
 def environment(outer: Mapping[str, str], project: Path, folder: Path, simulator: ForBot, *, with_ara: bool) -> dict[str, str]:
-    """The environment of a trial's processes: the user's own, with other keys in place of the real ones."""
+    """The environment of a trial's processes: the user's own, with other keys in place of the real ones.
+
+    ``with_ara`` leaves the language model in: who chats may want to hear it, and it reaches nobody else.
+    """
     named = {name.upper() for name in Settings.__dataclass_fields__}
     left_out = NOT_IN_A_TRIAL if with_ara else (*NOT_IN_A_TRIAL, "ARA_")
     outside = {name: value for name, value in {**dotenv_values(project / ".env"), **outer}.items() if value is not None}

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
-from omnicrm.settings import Settings
+from notify.settings import all_targets
+from omnicrm.settings import SECTIONS, BehaviourSettings, MachinerySettings, Settings
 from omnicrm.trial import environment
+from router.settings import ApiSettings
 from simulator.bot import ForBot
 from simulator.config import Config
 
@@ -25,6 +28,11 @@ REAL = {
     "SUPABASE_URL": "https://shop.supabase.co",
     "SUPABASE_SECRET_KEY": "sb_secret_real",
     "ARA_API_KEY": "sk-real",
+    "NOTIFY_DEFAULT": "webhook, email:ana@shop.mx",
+    "NOTIFY_HANDOVER": "whatsapp:+525512345678",
+    "NOTIFY_WEBHOOK_URL": "https://hooks.slack.com/services/real",
+    "NOTIFY_EMAIL_FROM": "avisos@shop.mx",
+    "WEBHOOK_ALLOW_NETWORKS": "10.0.0.0/8",
     "BURST_SECONDS": "0.7",
     "PATH": "/usr/bin",
 }
@@ -46,8 +54,21 @@ def test_a_trial_never_has_the_real_keys(tmp_path: Path, where: str, with_ara: b
     assert (settings.database_url, settings.supabase_url, settings.supabase_secret_key) == ("", "", "")
     assert settings.data_dir == tmp_path / "data"
     assert not {settings.meta_access_token, *settings.meta_app_secret} & {"EAAGreal", "real"}
+    assert all_targets(settings) == ()
+    assert (settings.notify_webhook_url, settings.notify_email_from, settings.webhook_allow_networks) == ("", "", ())
     assert settings.ara_api_key == ("sk-real" if with_ara else "")
     assert settings.burst_seconds == 0.7
+
+
+# How the bot behaves and how much it may use: these settings lead nowhere.
+HARMLESS = (BehaviourSettings, ApiSettings, MachinerySettings)
+
+
+def test_a_new_setting_that_leads_out_is_left_out_of_a_trial_too(tmp_path: Path) -> None:
+    real = {spec.name.upper(): "real" for spec in fields(Settings)}
+    variables = environment(real, tmp_path, tmp_path / "data", SIMULATOR, with_ara=False)
+    leads_out = [spec.name.upper() for section in SECTIONS if section not in HARMLESS for spec in fields(section)]
+    assert [name for name in leads_out if variables[name] == "real"] == []
 
 
 def test_this_machine_is_never_asked_through_a_proxy(tmp_path: Path) -> None:
