@@ -70,6 +70,8 @@ MEANINGS: dict[tuple[int | None, int | None], Meaning] = {
     (1, 1357046): Meaning(OutcomeUnknown, "Meta contestó con un error aunque el mensaje pudo haber salido"),
     # The 24 hours are over.
     (None, 2018278): _WINDOW, (None, 2018065): _WINDOW, (None, 2534022): _WINDOW,
+    # The send guide's bare code for it; as the subcode of another code it speaks of the customer.
+    (1545041, None): _WINDOW,
     # This customer.
     (551, None): _GONE, (None, 1545041): _GONE, (None, 2018108): _GONE, (None, 2018001): _GONE, (None, 2534014): _GONE,
     (100, 33): _GONE,
@@ -126,14 +128,14 @@ def _classify(error: dict[str, Json], response: httpx.Response, secrets: tuple[s
 
 
 def _meaning(code: int | None, subcode: int | None, *, transient: bool, status: int) -> Meaning:
-    # The send guide prints one subcode as bare code, too.
     exact = MEANINGS.get((code, subcode)) if subcode else None
-    exact = exact or MEANINGS.get((None, subcode or -1)) or MEANINGS.get((None, code or -1))
+    exact = exact or MEANINGS.get((None, subcode or -1))
     if exact:
         return exact
     if transient:
         return _BUSY
-    general = MEANINGS.get((code, None))
+    # Subcodes are printed as bare codes, too: they mean the same there unless the table has the bare code itself.
+    general = MEANINGS.get((code, None)) or MEANINGS.get((None, code or -1))
     if general:
         return general
     if code in _PERMISSION_CODES:
