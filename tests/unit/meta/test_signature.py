@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+from datetime import datetime, timezone
 
 import pytest
 
+from connectors.meta.item import Ours
 from connectors.meta.signature import appsecret_proof, is_signed, same_word, sign
+from connectors.meta.webhook import Webhook
+from connectors.platform import Request
 
 SECRET = "test_app_secret"
 BODY = (
@@ -54,3 +59,37 @@ def test_words_are_the_same_only_when_they_are_set_and_equal() -> None:
     assert not same_word("palabra", "otra")
     assert not same_word("", "")
     assert not same_word("\ud800", "palabra")
+
+
+# --- in constant time ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[set[bytes]]:
+    """What the standard library compared in constant time; everything else may stop at the first difference."""
+    pairs: list[set[bytes]] = []
+    compare = hmac.compare_digest
+
+    def remembering(one: bytes, other: bytes) -> bool:
+        pairs.append({one, other})
+        return compare(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", remembering)
+    return pairs
+
+
+@pytest.mark.parametrize("matching", [0, 1, 2, None])
+def test_every_secret_is_compared_in_constant_time_whichever_matches(matching: int | None, compared: list[set[bytes]]) -> None:
+    secrets = ["first", "second", "third"]
+    given = sign(BODY, "stranger" if matching is None else secrets[matching])
+    assert is_signed(BODY, f"sha256={given}", secrets) == (matching is not None)
+    assert compared == [{sign(BODY, secret).encode(), given.encode()} for secret in secrets]
+
+
+@pytest.mark.parametrize(("word", "status"), [("palabra", 200), ("otra", 403)])
+def test_the_verify_token_is_compared_in_constant_time(word: str, status: int, compared: list[set[bytes]]) -> None:
+    webhook = Webhook(ours=Ours(page="2"), secrets=(SECRET,), verify_token="palabra")
+    query = {"hub.mode": "subscribe", "hub.verify_token": word, "hub.challenge": "1158201444"}
+    request = Request(method="GET", path="/api/webhooks/meta", query=query)
+    assert webhook.answer(request, datetime.now(timezone.utc)).status == status
+    assert compared == [{word.encode(), b"palabra"}]
