@@ -22,6 +22,9 @@ from turns.worker import Worker
 
 logger = logging.getLogger(__name__)
 
+# A platform may deliver a thousand events at once, and repeats them all if it is refused: what is committed is not lost on that.
+SLICE = 250
+
 
 class Runtime:
     """Receives events for the database and works off what is there."""
@@ -43,6 +46,9 @@ class Runtime:
         """
         if not events:
             return []
+        if len(events) > SLICE:
+            slices = (events[start : start + SLICE] for start in range(0, len(events), SLICE))
+            return [result for part in slices for result in await self.receive(part)]
         try:
             results = await self._store(events)
         except CrmRejected as error:

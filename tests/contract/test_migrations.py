@@ -15,7 +15,19 @@ from crm.connect import open_crm
 from crm.port import CrmMisconfigured, CrmUnavailable
 from omnicrm.migrate import Migration, MigrationError, migrate, pending, read_migrations
 from omnicrm.settings import Settings
-from tests.support.events import WHATSAPP, account_state, claim, commit, control, echo, edit, inbound, receipt, receive
+from tests.support.events import (
+    CUSTOMER,
+    WHATSAPP,
+    account_state,
+    claim,
+    commit,
+    control,
+    echo,
+    edit,
+    inbound,
+    receipt,
+    receive,
+)
 from tests.support.postgres import OWNER, Database, free_port
 from tests.support.snapshot import contents, snapshot
 
@@ -101,6 +113,24 @@ def test_the_owners_rule_on_channels_still_refuses_what_nobody_knows(empty_datab
         empty_database.run(insert, channel)
     with pytest.raises(psycopg.errors.CheckViolation):
         empty_database.run(insert, "FAX")
+
+
+async def test_an_owner_whose_channels_are_an_enum_hears_from_all(empty_database: Database) -> None:
+    owners_database(empty_database, "uuid")
+    empty_database.run(
+        """alter table public.conversations drop constraint conversations_channel_check;
+        create type public.channel_kind as enum ('WA', 'EMAIL');
+        alter table public.conversations alter column channel type public.channel_kind using channel::public.channel_kind""",
+        role=OWNER,
+    )
+    migrate(empty_database.url)
+    crm = await open_crm(Settings(database_url=empty_database.url))
+    for address in (CUSTOMER, WHATSAPP):
+        await receive(crm, inbound(address=address))
+    assert len(await claim(crm)) == 2
+    await crm.close()
+    channels = sorted(channel for (channel,) in empty_database.run("select channel::text from public.conversations"))
+    assert channels == ["EMAIL", "IG", "WA", "WA"]
 
 
 async def traffic(database: Database) -> None:

@@ -6,12 +6,13 @@ import asyncio
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
 
 from connectors.message import Address, Contact
-from crm.port import Crm
+from crm.port import Crm, CrmUnavailable
 from omnicrm.settings import Settings
 from tests.support.events import (
     CUSTOMER,
@@ -27,10 +28,13 @@ from tests.support.events import (
     now,
     receipt,
     receive,
+    referral,
+    turn_of,
     unsend,
 )
 from tests.support.eventually import eventually
 from tests.support.postgres import Database
+from turns.runtime import SLICE, Runtime
 
 
 async def sent(crm: Crm, text: str = "¡Hola!", platform_id: str = "our-1") -> None:
@@ -178,6 +182,82 @@ async def test_an_echo_that_was_taken_for_a_person_is_put_right_by_the_response(
     assert step["send"]["message"]["text"] == "dos"
 
 
+async def test_such_an_echo_costs_none_of_the_customers_messages(crm: Crm, database: Database) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "uno")
+    send = (await next_send(crm, work))["send"]
+    database.run("update omnicrm.threads set attention = 'revisar', attention_since = now()")
+    await receive(crm, inbound("y otra pregunta"))
+    await receive(crm, echo("the platform changed these words", "our-1"), inbound("¿sigues ahí?"))
+    assert await statuses(crm, "in") == ["handled", "ignored", "ignored"]
+    await next_send(crm, work, {"message": send["id"], "outcome": "sent", "platform_id": "our-1"})
+    assert await statuses(crm, "in") == ["handled", "received", "received"]
+    assert (await conversation(crm))["attention"] == "revisar"
+    (again,) = await claim(crm)
+    assert [m["text"] for m in again["inbound"]] == ["y otra pregunta", "¿sigues ahí?"]
+
+
+async def unknown(crm: Crm, message: dict[str, Any]) -> None:
+    """A reply of which nobody knows whether it arrived."""
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    turn = {**turn_of(work), "replies": [{"message": message, "payloads": []}]}
+    await crm.call("omnicrm_commit_turn", p_thread=work["thread"], p_token=work["token"], p_turn=turn)
+    send = (await next_send(crm, work))["send"]
+    await next_send(crm, work, {"message": send["id"], "outcome": "unknown", "error": {"detail": "x", "code": None}})
+
+
+BUTTONS = {"text": "¿Qué sigue?", "buttons": [{"title": "Pedir", "payload": "/p"}]}
+PHOTO = {"media": {"kind": "image", "url": "https://eum.mx/a.jpg"}}
+
+
+@pytest.mark.parametrize(("message", "kind"), [(BUTTONS, "unknown"), (PHOTO, "image")])
+async def test_an_echo_without_words_is_ours_by_its_kind(crm: Crm, message: dict[str, Any], kind: Any) -> None:
+    await unknown(crm, message)
+    await receive(crm, echo(None, "our-1", kind=kind))
+    assert (await conversation(crm))["owner"] == "bot"
+    assert await statuses(crm, "out") == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "hours"), [(BUTTONS, "image", 0), (PHOTO, "audio", 0), (PHOTO, "unknown", 0), (PHOTO, "image", 5)]
+)
+async def test_what_a_person_sends_is_not_taken_for_ours(
+    crm: Crm, database: Database, message: dict[str, Any], kind: Any, hours: int
+) -> None:
+    await unknown(crm, message)
+    database.run("update omnicrm.messages set began_at = began_at - make_interval(hours => %s)", hours)
+    await receive(crm, echo(None, "staff-photo", kind=kind))
+    assert (await conversation(crm))["owner"] == "human"
+    assert await statuses(crm, "out") == ["unknown", "sent"]
+
+
+async def test_a_person_who_repeats_the_bots_old_words_is_a_person(crm: Crm, database: Database) -> None:
+    await unknown(crm, {"text": "¡Hola!"})
+    database.run("update omnicrm.messages set began_at = began_at - interval '1 hour'")
+    await receive(crm, echo("¡Hola!", "staff-1"))
+    assert (await conversation(crm))["owner"] == "human"
+
+
+async def test_what_is_told_before_a_customer_writes_holds_when_they_do(crm: Crm, database: Database) -> None:
+    await receive(crm, referral(), control("other"), inbound("hola"))
+    assert ((await conversation(crm))["owner"], await claim(crm)) == ("human", [])
+    ((threads, lost),) = database.run(
+        "select count(distinct thread_id), count(*) filter (where thread_id is null) from omnicrm.platform_events"
+    )
+    assert (threads, lost) == (1, 0)
+
+
+async def test_what_the_shop_takes_back_is_gone(crm: Crm, database: Database) -> None:
+    await receive(crm, inbound("el precio"))
+    await commit(crm, (await claim(crm))[0], dialogue={"events": [{"event": "user", "text": "el precio"}]})
+    await receive(crm, echo("el precio", "staff-1"), unsend("staff-1"))
+    held = await conversation(crm)
+    assert [(m["author"], m["text"]) for m in held["messages"]] == [("customer", "el precio"), ("agent", None)]
+    assert held["dialogue"]["events"][0]["text"] == "el precio"
+
+
 async def test_a_person_who_writes_silences_the_bot(crm: Crm) -> None:
     await sent(crm)
     await receive(crm, echo("Hola, soy Ana", "agent-1"), inbound("¿sigues ahí?"))
@@ -226,10 +306,19 @@ async def test_receipts_only_move_forward(crm: Crm) -> None:
     assert await statuses(crm, "out") == ["read"]
 
 
-async def test_a_watermark_covers_all_that_was_sent_before(crm: Crm) -> None:
-    await sent(crm)
-    await receive(crm, receipt("delivered", watermark=now() + timedelta(seconds=1)))
-    assert await statuses(crm, "out") == ["delivered"]
+async def test_a_watermark_covers_all_that_the_platform_had_by_then(crm: Crm) -> None:
+    before = now()
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "uno")
+    send = (await next_send(crm, work))["send"]
+    # The platform has it, and its answer is still on the way.
+    there = now()
+    await next_send(crm, work, {"message": send["id"], "outcome": "sent", "platform_id": "our-1"})
+    await receive(crm, receipt("delivered", watermark=before))
+    assert await statuses(crm, "out") == ["sent"]
+    await receive(crm, receipt("read", watermark=there))
+    assert await statuses(crm, "out") == ["read"]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -348,3 +437,26 @@ async def test_an_edit_that_names_nobody_changes_its_message(crm: Crm) -> None:
     await receive(crm, event)
     await receive(crm, edit(str(event.platform_id), "hola, corrijo", address=None))
     assert [m["text"] for m in (await conversation(crm))["messages"]] == ["hola, corrijo"]
+
+
+async def test_a_large_delivery_is_taken_in_parts_and_what_is_committed_stays(crm: Crm) -> None:
+    sizes: list[int] = []
+
+    class Failing:
+        """Refuses the second part, once."""
+
+        async def call(self, function: str, /, **arguments: Any) -> Any:
+            sizes.append(len(arguments["p_events"]))
+            if len(sizes) == 2:
+                raise CrmUnavailable("gone")
+            return await crm.call(function, **arguments)
+
+    bot = Runtime(Settings(), Failing(), [])  # type: ignore[arg-type]
+    delivery = [inbound(f"{n}") for n in range(SLICE * 2 + 1)]
+    with pytest.raises(CrmUnavailable):
+        await bot.receive(delivery)
+    stored = [result["stored"] for result in await bot.receive(delivery)]
+    assert sizes == [SLICE, SLICE, SLICE, SLICE, 1]
+    assert stored == [False] * SLICE + [True] * (SLICE + 1)
+    texts = [m["text"] for m in (await conversation(crm))["messages"]]
+    assert texts == [m.text for m in delivery][-len(texts) :]

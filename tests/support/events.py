@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from itertools import count
 from typing import Any
 
-from connectors.message import AccountState, Address, Control, Echo, Edit, Inbound, Json, Receipt, Unsend, event_to_json
+from connectors.message import AccountState, Address, Control, Echo, Edit, Fact, Inbound, Json, Receipt, Unsend, event_to_json
 from crm.port import Crm
 
 _numbers = count(1)
@@ -58,6 +58,11 @@ def unsend(platform_id: str, **fields: Any) -> Unsend:
 def receipt(status: Any, *platform_ids: str, **fields: Any) -> Receipt:
     """Delivered, read or failed."""
     return Receipt(status=status, platform_ids=platform_ids, **_fields(fields, "receipt"))
+
+
+def referral(**fields: Any) -> Fact:
+    """The customer came by a link or an ad."""
+    return Fact(name="referral", **_fields(fields, "referral"))
 
 
 def control(holder: Any, **fields: Any) -> Control:

@@ -1,0 +1,266 @@
+-- What comes from the platforms, mended: when a send began is known, so that a receipt up to a moment and an echo without an id
+-- find what they are about; an echo that was wrongly taken for a person costs no message; what the shop takes back is gone, too.
+
+alter table omnicrm.messages add column if not exists began_at timestamptz;
+
+create or replace function omnicrm.note_beginning() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    new.began_at := clock_timestamp();
+    return new;
+end
+$$;
+drop trigger if exists omnicrm_note_beginning on omnicrm.messages;
+create trigger omnicrm_note_beginning before insert or update of status on omnicrm.messages for each row
+    when (new.status = 'sending') execute function omnicrm.note_beginning();
+
+create or replace function omnicrm.resolve_thread(
+    p_channel text, p_account text, p_user text, p_key text, p_contact jsonb default null, p_sender text default null
+) returns omnicrm.threads
+language plpgsql set search_path = '' as $$
+declare
+    t omnicrm.threads;
+    v_client public.clients.id%type;
+    v_conversation public.conversations.id%type;
+    was_new boolean := false;
+begin
+    select * into t from omnicrm.threads where key = p_key;
+    if found then
+        return t;
+    end if;
+
+    v_client := omnicrm.find_client(p_channel, p_account, p_user, p_contact);
+    if v_client is null then
+        insert into public.clients (name, platform_metadata)
+        values (coalesce(p_contact ->> 'name', ''),
+            case when p_contact ->> 'name' is null then '{}'::jsonb else jsonb_build_object('name_from', lower(p_channel)) end)
+        returning id into v_client;
+        was_new := true;
+    end if;
+    insert into omnicrm.client_identities (kind, value, account, client_id, source)
+    values (omnicrm.identity_kind(p_channel, p_user), omnicrm.identity_value(p_user), p_account, v_client,
+        case when was_new then 'message' else 'matched' end)
+    on conflict do nothing;
+
+    select c.id into v_conversation from public.conversations c
+    where c.channel::text = p_channel and c.platform_user_id = p_user and (c.account is null or c.account = p_account)
+        and not exists (select from omnicrm.threads x where x.conversation_id = c.id)
+    limit 1;
+    if v_conversation is null then
+        insert into public.conversations (client_id, channel, handle, account, platform_user_id)
+        -- An owner's column may be an enum, which takes no text.
+        select v_client, (jsonb_populate_record(null::public.conversations, jsonb_build_object('channel', p_channel))).channel,
+            p_user, p_account, p_user
+        returning id into v_conversation;
+    else
+        update public.conversations set account = p_account where id = v_conversation and account is null;
+    end if;
+
+    insert into omnicrm.threads (key, conversation_id, client_id, channel, account, user_id, sender)
+    values (p_key, v_conversation, v_client, p_channel, p_account, p_user, coalesce(p_sender, p_user))
+    returning * into t;
+    -- After the thread is there: a merge that this brings takes it along, and its undoing brings it back.
+    if p_contact ->> 'phone' is not null then
+        t.client_id := omnicrm.vouch(t.client_id::text, 'phone', p_contact ->> 'phone');
+    end if;
+    if p_contact ->> 'email' is not null then
+        t.client_id := omnicrm.vouch(t.client_id::text, 'email', p_contact ->> 'email');
+    end if;
+    return t;
+end
+$$;
+
+-- When its echo came first and was taken for a person's words, that is undone: the customer's messages since have their turn.
+create or replace function omnicrm.confirm_send(p_message bigint, p_platform_id text) returns void
+language plpgsql set search_path = '' as $$
+declare
+    m omnicrm.messages;
+    mistaken omnicrm.messages;
+begin
+    update omnicrm.messages
+    set status = case when status in ('delivered', 'read') then status else 'sent' end,
+        platform_id = coalesce(platform_id, p_platform_id), sent_at = coalesce(sent_at, now()), error = null
+    where id = p_message returning * into m;
+    -- Its receipts may have come while we did not know its id yet.
+    perform omnicrm.receive_receipt(r.payload, m.thread_id)
+    from (
+        select p.payload from omnicrm.platform_events p
+        where p.thread_id = m.thread_id and p.type = 'receipt' and p.created_at >= m.created_at and p.payload -> 'platform_ids' ? p_platform_id
+        order by p.id) r;
+    update omnicrm.threads set attention = null, attention_since = null
+    where id = m.thread_id and attention = 'envío sin confirmar'
+        and not exists (select from omnicrm.messages x where x.thread_id = m.thread_id and x.status = 'unknown');
+    delete from omnicrm.messages
+    where thread_id = m.thread_id and platform_id = p_platform_id and id <> m.id and direction = 'out' and author = 'agent' and event_key is not null
+    returning * into mistaken;
+    if mistaken.id is not null then
+        if exists (select from omnicrm.threads where id = m.thread_id and owner_event = p_platform_id) then
+            perform omnicrm.give_back(m.thread_id);
+            update omnicrm.messages set status = 'queued', reason = null
+            where thread_id = m.thread_id and direction = 'out' and status = 'withdrawn' and reason = p_platform_id;
+            update omnicrm.messages set status = 'received', reason = null
+            where thread_id = m.thread_id and direction = 'in' and status = 'ignored' and reason = 'human' and id > coalesce(m.answers, m.id);
+            update omnicrm.threads set due_at = least(due_at, now()), attention = coalesce(attention, mistaken.content ->> 'attention'),
+                attention_since = coalesce(attention_since, (mistaken.content ->> 'attention_since')::timestamptz)
+            where id = m.thread_id;
+        end if;
+        update omnicrm.messages set status = mistaken.status where id = m.id and mistaken.status in ('delivered', 'read');
+    end if;
+end
+$$;
+
+-- An echo is ours when its id, our reference or, for a send of these minutes, its words or its kind say so. All else is a person.
+create or replace function omnicrm.receive_echo(e jsonb, p_takeover_seconds float8) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    t omnicrm.threads := omnicrm.resolve_thread(e #>> '{address,channel}', e #>> '{address,account}', e #>> '{address,user}', e #>> '{address,key}');
+    ours bigint;
+    added bigint;
+begin
+    -- The worker that sent it settles under the same lock: without it, the settling could slip between the looks below.
+    perform from omnicrm.threads where id = t.id for update;
+    select id into ours from omnicrm.messages
+    where thread_id = t.id and direction = 'out' and platform_id = e ->> 'platform_id' and event_key is null limit 1;
+    if ours is null and e ->> 'reference' ~ '^omnicrm:\d+$' then
+        select id into ours from omnicrm.messages
+        where thread_id = t.id and direction = 'out' and id = substr(e ->> 'reference', 9)::bigint;
+    end if;
+    if ours is null and (e ->> 'own_app') is distinct from 'false' then
+        select id into ours from omnicrm.messages
+        where thread_id = t.id and direction = 'out' and status in ('sending', 'unknown') and platform_id is null
+            -- The platform's clock is not ours; what a person writes later is not what we sent then.
+            and (e ->> 'timestamp')::timestamptz between coalesce(began_at, created_at) - interval '5 minutes'
+                and coalesce(began_at, created_at) + interval '15 minutes'
+            and case
+                when omnicrm.squeeze(e ->> 'text') is not null then omnicrm.squeeze(text) = omnicrm.squeeze(e ->> 'text')
+                when e ->> 'kind' in ('image', 'video', 'audio', 'file') then content #>> '{media,kind}' = e ->> 'kind'
+                else content ?| array['cards', 'buttons'] end
+        order by id limit 1;
+    end if;
+    if ours is not null then
+        perform omnicrm.confirm_send(ours, e ->> 'platform_id');
+        return jsonb_build_object('stored', true, 'thread', t.id, 'echo', 'own');
+    end if;
+    if (e ->> 'own_app')::boolean then
+        return jsonb_build_object('stored', true, 'thread', t.id, 'echo', 'own');
+    end if;
+
+    insert into omnicrm.messages (thread_id, direction, author, status, kind, text, content, event_key, platform_id, occurred_at, sent_at)
+    values (t.id, 'out', 'agent', 'sent', e ->> 'kind', e ->> 'text',
+        -- Should it turn out to be ours, this comes back.
+        jsonb_strip_nulls(jsonb_build_object(
+            'attachments', e -> 'attachments', 'attention', t.attention, 'attention_since', t.attention_since)),
+        e ->> 'key', e ->> 'platform_id', (e ->> 'timestamp')::timestamptz, (e ->> 'timestamp')::timestamptz)
+    on conflict (event_key) do nothing
+    returning id into added;
+    if added is null then
+        return jsonb_build_object('stored', false, 'thread', t.id);
+    end if;
+    perform omnicrm.take_over(t.id, p_takeover_seconds, 'escribió una persona', e ->> 'platform_id');
+    update omnicrm.threads set attention = null, attention_since = null where id = t.id;
+    update public.conversations set last_message_at = greatest(last_message_at, (e ->> 'timestamp')::timestamptz) where id = t.conversation_id;
+    return jsonb_build_object('stored', true, 'thread', t.id, 'echo', 'person');
+end
+$$;
+
+-- Up to a moment of the platform's clock: our answer to a send comes later than its moment there, its beginning earlier.
+create or replace function omnicrm.receive_receipt(e jsonb, p_thread bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    told text := e ->> 'status';
+begin
+    -- A receipt only moves a message forward; a late "delivered" does not undo "read".
+    update omnicrm.messages m set status = told
+    where m.thread_id = p_thread and m.direction = 'out'
+        and (m.platform_id in (select jsonb_array_elements_text(e -> 'platform_ids'))
+            or coalesce(m.began_at, m.sent_at) <= (e ->> 'watermark')::timestamptz)
+        and case told
+            when 'delivered' then m.status in ('sent')
+            when 'read' then m.status in ('sent', 'delivered')
+            else m.status in ('sent', 'delivered') end;
+    if told = 'failed' and found then
+        update omnicrm.threads set attention = 'un mensaje no llegó', attention_since = now() where id = p_thread;
+    end if;
+end
+$$;
+
+create or replace function omnicrm.receive_one(e jsonb, p_burst_seconds float8, p_takeover_seconds float8, p_stale_seconds float8) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_thread bigint;
+    added bigint;
+begin
+    if e ->> 'type' = 'inbound' then
+        return omnicrm.receive_inbound(e, p_burst_seconds, p_stale_seconds);
+    elsif e ->> 'type' = 'echo' then
+        return omnicrm.receive_echo(e, p_takeover_seconds);
+    end if;
+
+    select id into v_thread from omnicrm.threads where key = e #>> '{address,key}';
+    if v_thread is null and e ->> 'type' in ('receipt', 'edit') then
+        -- Told without the customer, or under another of their ids: the message knows whose it is.
+        select m.thread_id into v_thread from omnicrm.messages m
+        where m.platform_id = coalesce(e ->> 'platform_id', e -> 'platform_ids' ->> 0) limit 1;
+    end if;
+    if v_thread is null and (e ->> 'holder' = 'other' or e ->> 'name' = 'referral') and e #>> '{address,key}' is not null then
+        -- Told before the customer ever wrote: what it says holds for what they write then.
+        v_thread := (omnicrm.resolve_thread(e #>> '{address,channel}', e #>> '{address,account}', e #>> '{address,user}', e #>> '{address,key}')).id;
+    end if;
+    insert into omnicrm.platform_events (key, thread_id, type, name, about, payload)
+    values (e ->> 'key', v_thread, e ->> 'type', coalesce(e ->> 'name', e ->> 'status', e ->> 'holder', e ->> 'reason'), e ->> 'platform_id',
+        case e ->> 'type' when 'unsend' then e - 'raw' else e end)
+    on conflict (key) do nothing
+    returning id into added;
+    if added is null then
+        return jsonb_build_object('stored', false, 'thread', v_thread);
+    end if;
+    if e ->> 'type' = 'accountstate' then
+        return jsonb_build_object('stored', true, 'due', omnicrm.receive_account_state(e));
+    end if;
+    if v_thread is null then
+        return jsonb_build_object('stored', true);
+    end if;
+
+    case e ->> 'type'
+        when 'receipt' then
+            perform omnicrm.receive_receipt(e, v_thread);
+        when 'edit' then
+            -- Edits may come in any order: the latest by the platform's clock stands.
+            update omnicrm.messages set text = (
+                select p.payload ->> 'text' from omnicrm.platform_events p where p.about = e ->> 'platform_id' and p.type = 'edit'
+                order by (p.payload ->> 'timestamp')::timestamptz desc, p.key desc limit 1)
+            where thread_id = v_thread and platform_id = e ->> 'platform_id' and direction = 'in' and reason is distinct from 'unsent';
+        when 'unsend' then
+            update omnicrm.messages set text = null, content = '{}', reason = 'unsent',
+                status = case when status = 'received' then 'ignored' else status end
+            where thread_id = v_thread and platform_id = e ->> 'platform_id';
+            update omnicrm.platform_events set payload = payload - 'text' - 'raw'
+            where type = 'edit' and about = e ->> 'platform_id';
+        when 'control' then
+            if e ->> 'holder' = 'other' then
+                perform omnicrm.take_over(v_thread, p_takeover_seconds, 'otra aplicación tomó la conversación', e ->> 'key', 'otra aplicación');
+            else
+                perform omnicrm.give_back(v_thread);
+            end if;
+        when 'fact' then
+            update omnicrm.threads
+            set window_until = greatest(window_until, (e ->> 'timestamp')::timestamptz + make_interval(secs => (e ->> 'opens_window')::float8))
+            where id = v_thread and e ->> 'opens_window' is not null;
+        else null;
+    end case;
+    return jsonb_build_object('stored', true, 'thread', v_thread);
+end
+$$;
+
+-- The dialogue remembers what the customer said; only that is erased from it.
+create or replace function omnicrm.forget_unsent() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    update omnicrm.threads set dialogue = omnicrm.without_words(dialogue, old.text)
+    where id = new.thread_id and new.direction = 'in' and jsonb_typeof(dialogue -> 'events') = 'array';
+    update omnicrm.feed f set data = f.data #- '{message,text}' #- '{message,attachments}'
+    from omnicrm.threads t
+    where t.id = new.thread_id and f.key = 'conversation:' || t.conversation_id and (f.data #>> '{message,id}')::bigint = new.id;
+    return null;
+end
+$$;
