@@ -12,12 +12,12 @@ from simulator.errors import invalid, too_long
 from simulator.phone import Choice, Content
 from simulator.templates import check_template, no_other_keys, public_address
 
-MESSENGER_TEXT = 2000  # characters
+MESSENGER_TEXT = 1999  # characters: "less than 2000"
 INSTAGRAM_TEXT = 1000  # bytes of UTF-8
 QUICK_REPLIES = 13
 TITLE = 20  # longer titles of quick replies and buttons are cut without a word
 PAYLOAD = 1000
-METADATA = 1000
+METADATA = 999  # "less than 1000"
 INSTAGRAM_IMAGES = 10
 
 MEDIA = ("image", "video", "audio", "file")

@@ -31,6 +31,8 @@ def button(number: int, length: int) -> Button:
 
 SAID = {
     "long text": Outgoing(text=WORDS * 90),
+    # Cut nowhere but at the limit itself.
+    "text without a blank": Outgoing(text="a" * 9000),
     "text of many bytes": Outgoing(text="ñ🌿" * 1500),
     "many buttons": Outgoing(text=WORDS * 30, buttons=tuple(button(n, 60) for n in range(1, 21))),
     "few buttons": Outgoing(text=WORDS * 18, buttons=tuple(button(n, 60) for n in range(1, 3))),
