@@ -168,12 +168,16 @@ create or replace function omnicrm.receive_receipt(e jsonb, p_thread bigint) ret
 language plpgsql set search_path = '' as $$
 declare
     told text := e ->> 'status';
+    -- Who has read a message has read those above it; Instagram tells the last one only.
+    last_read bigint := case when told = 'read' then (
+        select max(x.id) from omnicrm.messages x
+        where x.thread_id = p_thread and x.direction = 'out' and x.platform_id in (select jsonb_array_elements_text(e -> 'platform_ids'))) end;
 begin
     -- A receipt only moves a message forward; a late "delivered" does not undo "read".
     update omnicrm.messages m set status = told
     where m.thread_id = p_thread and m.direction = 'out'
         and (m.platform_id in (select jsonb_array_elements_text(e -> 'platform_ids'))
-            or coalesce(m.began_at, m.sent_at) <= (e ->> 'watermark')::timestamptz)
+            or m.id <= last_read or coalesce(m.began_at, m.sent_at) <= (e ->> 'watermark')::timestamptz)
         and case told
             when 'delivered' then m.status in ('sent')
             when 'read' then m.status in ('sent', 'delivered')
