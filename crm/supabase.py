@@ -103,6 +103,11 @@ async def open_supabase(url: str, key: str) -> SupabaseCrm:
 
 def check_key(key: str) -> None:
     """Refuse keys that can call nothing. Raises ``CrmMisconfigured``; the key itself is never repeated."""
+    # HTTP headers are ASCII; an example copied from the documentation ends in "…".
+    if not (key.isascii() and key.isprintable()):
+        raise CrmMisconfigured(
+            "SUPABASE_SECRET_KEY: the value is wrong: it holds characters that no key has. Copy it again from Supabase"
+        )
     if key.startswith("sb_secret_"):
         return
     if key.startswith("sb_publishable_"):

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import httpx
+
 CHANNELS = ("WA", "IG", "FB", "EMAIL", "TT")
 
 
@@ -16,7 +18,9 @@ class SettingsError(Exception):
 
 
 def text(value: str) -> str:
-    """Any text."""
+    """Any text that can be seen, on one line: much of it becomes part of an address or a header."""
+    if not value.isprintable():
+        raise ValueError("holds a tab, a line break or a character that cannot be seen")
     return value
 
 
@@ -50,8 +54,15 @@ def url(value: str) -> str:
     """An HTTP address, without its last slash."""
     if not value.startswith(("http://", "https://")):
         raise ValueError("must start with https:// (or http:// on this machine)")
-    parts = urlsplit(value)  # whose port raises ValueError where it is none
-    if not parts.hostname or parts.port == 0:
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise ValueError("must be written in plain characters, without spaces")
+    port = urlsplit(value).port  # raises ValueError where it is none
+    try:
+        # Whoever calls the address reads it with httpx, and more strictly.
+        host = httpx.URL(value).host
+    except (httpx.InvalidURL, UnicodeError):
+        host = ""
+    if not host or port == 0:
         raise ValueError("must name a host")
     return value.rstrip("/")
 

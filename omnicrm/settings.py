@@ -51,9 +51,7 @@ class DatabaseSettings:
         secret=True,
         example="postgresql://user:password@host:5432/postgres",
     )
-    supabase_url: str = setting(
-        "", "Supabase project address", lambda v: url(v) if v else v, example="https://abc.supabase.co"
-    )
+    supabase_url: str = setting("", "Supabase project address", url, example="https://abc.supabase.co")
     supabase_secret_key: str = setting(
         "", "Supabase secret key (sb_secret_… or the old service_role JWT)", secret=True, example="sb_secret_…"
     )

@@ -29,6 +29,7 @@ _REASONS = [
     (r"must start with https:// \(http:// only on this machine\)", "debe empezar con https:// (http:// solo en esta máquina)"),
     (r"must start with https://", "debe empezar con https://"),
     (r"must name a host", "debe nombrar un servidor"),
+    (r"Invalid IPv6 URL", "tiene un corchete sin pareja"),
     (r"Port .*", "tiene un puerto que no existe"),
     (r"must be one of (.*), or none", r"debe ser uno de \1, o none"),
     (r"must be one of (.*)", r"debe ser uno de \1"),
@@ -42,7 +43,14 @@ _REASONS = [
     (r"must be a phone number with its country code", "debe ser un teléfono con la clave de su país"),
     (r"(.*) is nobody to tell: write (.*) or (.*)", r"\1 no es nadie a quien avisar: escribe \2 o \3"),
     (r"must hold no user, password or #", "no debe llevar usuario, contraseña ni #"),
-    (r"must be written in plain characters, without spaces", "debe ir en letras sin acentos y sin espacios"),
+    (
+        r"must be written in plain characters, without spaces|netloc .*",
+        "debe ir en letras, números y signos comunes, sin acentos, espacios ni «…»",
+    ),
+    (
+        r"holds a tab, a line break or a character that cannot be seen",
+        "lleva un tabulador, un salto de renglón o una letra que no se ve: bórralo y escríbelo en un solo renglón",
+    ),
     (r"must hold (\{\w+\}) where .*", r"debe llevar \1 donde va el id de la conversación, y ninguna otra llave"),
     (r".*; write networks as (.*)", r"no es una red: las redes se escriben como \1"),
     (r"(.*) is none of (.*), or none", r"\1 no es ninguno de \2, ni none"),

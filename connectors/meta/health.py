@@ -62,6 +62,10 @@ async def _token_owner(graph: GraphClient, account: Account) -> list[Finding]:
 async def _token_details(graph: GraphClient, account: Account, now: datetime) -> list[Finding]:
     try:
         token = await graph.debug_token()
+    except UnicodeEncodeError:
+        # They travel in a header, which is ASCII.
+        text = "META_APP_ID o META_APP_SECRET lleva letras que ninguno tiene: cópialos otra vez de Meta y ponlos en .env"
+        return [Finding(level="error", text=text)]
     except SendError as error:
         return [_trouble("error", "Meta no deja revisar el token (¿META_APP_ID y META_APP_SECRET son de la misma app?)", error)]
     if token.get("is_valid") is not True:

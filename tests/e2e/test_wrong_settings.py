@@ -21,6 +21,10 @@ EMAIL = {"EMAIL_ADDRESS", "EMAIL_REPLY_SECRET", "EMAIL_SMTP_URL"}
 DATABASE = {
     "no-key": ({"SUPABASE_URL": "https://abc.supabase.co"}, "SUPABASE_SECRET_KEY is not"),
     "publishable": ({"SUPABASE_URL": "https://abc.supabase.co", "SUPABASE_SECRET_KEY": "sb_publishable_x"}, "publishable"),
+    "example": (
+        {"SUPABASE_URL": "https://abc.supabase.co", "SUPABASE_SECRET_KEY": "sb_secret_…"},
+        "SUPABASE_SECRET_KEY: the value",
+    ),
     "unreadable": ({"DATABASE_URL": "garbage"}, "DATABASE_URL cannot be read"),
     "folder": ({"DATA_DIR": "/proc/nope"}, "DATA_DIR: '/proc/nope' cannot be used"),
 }
@@ -70,8 +74,8 @@ def test_what_all_channels_miss_is_said_at_once_each_setting_on_one_line(
     assert last == NEXT_STEP
 
 
-# A start of Rasa takes seconds: two of four here, the others with the action server.
-@pytest.mark.parametrize("case", ["publishable", "folder"])
+# A start of Rasa takes seconds: some of them here, the others with the action server.
+@pytest.mark.parametrize("case", ["publishable", "folder", "example"])
 def test_database_settings_that_cannot_work_are_one_line_before_anything_starts(
     environment: dict[str, str], model_file: Path, case: str
 ) -> None:
@@ -82,9 +86,13 @@ def test_database_settings_that_cannot_work_are_one_line_before_anything_starts(
 
 
 def test_wrong_settings_are_one_line_each(environment: dict[str, str], model_file: Path) -> None:
-    environment |= {"BURST_SECONDS": "soon", "LEASE_SECONDS": "9999"}
+    environment |= {
+        "BURST_SECONDS": "soon", "LEASE_SECONDS": "9999", "META_GRAPH_URL": "https://graph….facebook.com", "META_PAGE_ID": "1\n2",
+        "META_GRAPH_VERSION": "v25.0\tx", "SUPABASE_URL": "https://abc…",
+    }  # fmt: skip
     *lines, last = rasa("-m", str(model_file), environment=environment)
-    assert [line.split(":")[0] for line in lines] == ["BURST_SECONDS", "LEASE_SECONDS"]
+    wrong = {"SUPABASE_URL", "META_PAGE_ID", "META_GRAPH_URL", "META_GRAPH_VERSION", "BURST_SECONDS", "LEASE_SECONDS"}
+    assert sorted(line.split(":")[0] for line in lines) == sorted(wrong)
     assert last == NEXT_STEP
 
 

@@ -43,6 +43,15 @@ async def test_a_public_key_is_refused_at_once() -> None:
         await open_crm(Settings(supabase_url=URL, supabase_secret_key="sb_publishable_x"))
 
 
+@pytest.mark.parametrize("key", ["sb_secret_…", "sb_secret_a\tb", "a.b.c…"], ids=["example", "tab", "jwt"])
+async def test_a_key_that_no_header_can_carry_is_refused_at_once(key: str) -> None:
+    with pytest.raises(
+        CrmMisconfigured, match="^SUPABASE_SECRET_KEY: the value is wrong: it holds characters that no key"
+    ) as caught:
+        await open_crm(Settings(supabase_url=URL, supabase_secret_key=key))
+    assert key not in str(caught.value)
+
+
 def test_a_missing_postgrest_is_loud_here_and_an_error_in_ci() -> None:
     assert require_postgrest(Path("/x"), ci=True) == Path("/x")
     with pytest.raises(pytest.skip.Exception, match="npm"):

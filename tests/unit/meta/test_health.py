@@ -91,6 +91,12 @@ async def test_each_trouble_says_what_to_do(changed: dict[str, Any], level: str,
     assert "EAAtoken" not in finding.text
 
 
+@pytest.mark.parametrize("wrong", [{"meta_app_secret": ("0123abcd…",)}, {"meta_app_id": "123…"}])
+async def test_an_apps_id_or_secret_that_was_copied_badly_is_to_be_copied_again(wrong: dict[str, Any]) -> None:
+    (finding,) = await check(settings=replace(SETTINGS, **wrong))
+    assert finding.level == "error" and "META_APP_ID o META_APP_SECRET" in finding.text and "…" not in finding.text
+
+
 async def test_messenger_says_which_fields_are_missing() -> None:
     finding = worst(await check(messenger, subscribed_apps={"data": [{"id": APP, "subscribed_fields": ["messages"]}]}))
     assert finding.level == "warning" and "message_echoes" in finding.text

@@ -213,6 +213,10 @@ SUPABASE = "https://abc.supabase.co"
         ({"supabase_url": SUPABASE}, "Falta SUPABASE_SECRET_KEY, que SUPABASE_URL necesita: ponlo en .env (ver .env.example)"),
         ({"supabase_secret_key": "sb_secret_x"}, "Falta SUPABASE_URL, que SUPABASE_SECRET_KEY necesita: ponlo en .env"),
         ({"supabase_url": SUPABASE, "supabase_secret_key": "sb_publishable_x"}, "copia la de Supabase que empieza"),
+        (
+            {"supabase_url": SUPABASE, "supabase_secret_key": "sb_secret_…"},
+            "SUPABASE_SECRET_KEY está mal: a su valor le faltan o le sobran letras. En .env, cópialo otra vez",
+        ),
         ({"supabase_url": SUPABASE, "supabase_secret_key": "x"}, "copia la de Supabase que empieza con sb_secret_"),
         ({"database_url": "garbage"}, "DATABASE_URL no se puede leer: debe ser como postgresql://"),
         ({"database_url": "postgresql://u:[YOUR-PASSWORD]@h/d"}, "DATABASE_URL todavía dice [YOUR-PASSWORD]: pon ahí"),
@@ -301,7 +305,8 @@ MISTAKES = (
     "soon", "-1", "1e9", "http://", "http://h:0", "ftp://x/y", "https://h:99999", "https://h:port", "imaps://u:p@h",
     "http://example.com", "https://u:p@h/x", "https://h/a b", "https://h/x", "x y", "secreto…", "corto", "ZZ=1", "WA=x",
     "xyz 9:00-10:00", "lun-vie 18:00-9:00", "lun 9:00-25:00", "hoy", "13-01", "02-31", "2026-02-31", "22:00", "25:00-08:00",
-    "08:00-08:00", "10.0.0.1/8", "nadie",
+    "08:00-08:00", "10.0.0.1/8", "nadie", "https://graph….facebook.com", "https://h\tx", "https://[::1", "https://[::g]/", "1\t2",
+    "1\n2", "1\u200b2", "https://1.2.3.999", "https://xn--/", "https://a℀b/",
 )  # fmt: skip
 
 

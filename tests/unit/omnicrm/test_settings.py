@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+import httpx
 import pytest
 
+from omnicrm.setting import url
 from omnicrm.settings import Settings, SettingsError
 
 
@@ -66,6 +68,39 @@ def test_every_setting_has_a_meaning_and_an_example_that_it_takes(spec) -> None:
     example = spec.metadata["example"]
     assert example
     spec.metadata["read"](example)
+
+
+URLS = [spec.name.upper() for spec in fields(Settings) if spec.metadata["read"] is url]
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize(
+    "address",
+    ["https://graph….facebook.com", "https://h\tx", "https://h x", "https://[::g]/", "https://1.2.3.999", "https://xn--/"],
+)
+def test_an_address_that_nothing_can_call_is_refused(name: str, address: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: ") as caught:
+        load({name: address})
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("address", ["https://h", "http://127.0.0.1:4321", "https://[::1]:8443/v1", "https://h/a/b?c=d"])
+def test_an_address_that_can_be_called_is_taken(address: str) -> None:
+    assert httpx.URL(load({"META_GRAPH_URL": address}).meta_graph_url) == httpx.URL(address)
+
+
+@pytest.mark.parametrize(
+    "name", ["META_PAGE_ID", "META_GRAPH_VERSION", "META_IG_ACCOUNT_ID", "META_APP_ID", "WHAPI_CHANNEL_ID"]
+)
+@pytest.mark.parametrize("value", ["1\t2", "1\n2", "1\u200b2"])
+def test_what_becomes_part_of_an_address_stands_on_one_line(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: '1.*2' is wrong: holds a tab, a line break or "):
+        load({name: value})
+
+
+def test_a_name_with_accents_and_a_password_with_spaces_are_taken() -> None:
+    settings = load({"EMAIL_SENT_FOLDER": "Envíados 📤", "EMAIL_PASSWORD": "abcd efgh ñ"})
+    assert (settings.email_sent_folder, settings.email_password) == ("Envíados 📤", "abcd efgh ñ")
 
 
 def test_a_file_that_is_not_utf_8_is_one_line_that_says_where(tmp_path: Path) -> None:
