@@ -16,6 +16,7 @@ from rasa.shared.core.trackers import DialogueStateTracker
 from connectors.message import Outgoing
 from turns.action_server import ActionServer, TurnCalls, check_answers_once_built, turn_calls
 from turns.graph_runner import InlineGraphRunner
+from turns.incoming import next_turn
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.quiet import copy_nothing_for_debug
 from turns.replies import ReplyCollector
@@ -24,10 +25,11 @@ from turns.tracker_store import dialogue_state
 
 logger = logging.getLogger(__name__)
 
-OPT_OUT_INTENT = "baja"
 # The one intent that an opted-out customer is still heard for.
 OPT_IN_INTENT = "alta"
-CONSENT_OF_INTENT = {OPT_OUT_INTENT: "out", OPT_IN_INTENT: "in"}
+CONSENT_OF_INTENT = {"baja": "out", OPT_IN_INTENT: "in"}
+# What these ask for needs no action server.
+CONSENT_ANSWERS = {"baja": ("utter_baja_confirmada", "opt_out"), OPT_IN_INTENT: ("utter_alta_confirmada", "opt_in")}
 # Surer than in a turn (config.yml says how sure that is): no answer tells the customer what was understood. docs/nlu.md
 SURE_OF_CONSENT = 0.6
 STUMBLED_RESPONSE = "utter_tropiezo"
@@ -87,8 +89,9 @@ class RasaDialogue:
     async def run(self, work: Claimed, turn: TurnInput, channel_name: str) -> TurnResult:
         """Parse, predict, act; collect what would be said. Failures of actions end in an apology and a person."""
         collector = ReplyCollector(channel_name)
+        text = await self._telling(work, turn)
         message = UserMessage(
-            turn.text, collector, work.key, input_channel=channel_name, message_id=str(turn.message_ids[-1]),
+            text, collector, work.key, input_channel=channel_name, message_id=str(turn.message_ids[-1]),
             # A session that starts with this message learns from it who writes, and need not ask the CRM.
             metadata={**turn.metadata, "customer": work.client},
         )
@@ -107,7 +110,7 @@ class RasaDialogue:
             turn_calls.reset(token)
         if not finished or not collector.replies:
             logger.warning("turn without an answer action=stumble thread=%s failed=%s", work.thread, ",".join(calls.failed))
-            return self.stumbled(work)
+            return self._consented(work, message.parse_data["intent"]["name"]) or self.stumbled(work)
         async with self._step:
             document = dump(tracker, self._processor.domain)
         return TurnResult(dialogue=document, replies=tuple(collector.replies), effects=tuple(collector.effects))
@@ -130,6 +133,23 @@ class RasaDialogue:
             if not again:
                 return True
         return True
+
+    async def _telling(self, work: Claimed, turn: TurnInput) -> str:
+        """The turn's words; of several messages at once ("BAJA", "gracias") a "baja", or after one an "alta", alone counts."""
+        asked = None
+        if len(turn.message_ids) > 1:
+            for said in (next_turn([message]) for message in work.inbound if message.id in turn.message_ids):
+                if consent := await self.consent(said):
+                    asked = said.text if consent == ("in" if work.opted_out else "out") else None
+        return asked or turn.text
+
+    def _consented(self, work: Claimed, intent: str) -> TurnResult | None:
+        """A "baja" or "alta" counts also while no action can be carried out."""
+        if intent not in CONSENT_ANSWERS:
+            return None
+        response, effect = CONSENT_ANSWERS[intent]
+        replies = (Outgoing(text=text),) if (text := self._response(response)) else ()
+        return TurnResult(dialogue=work.dialogue, replies=replies, effects=({"effect": effect},))
 
     async def consent(self, turn: TurnInput) -> str | None:
         """Whether words that get no answer ask for no more messages ("out") or for them again ("in"); None: not surely."""

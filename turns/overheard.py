@@ -40,6 +40,8 @@ class Overhearing:
                     continue
             except CrmError as error:
                 logger.warning("cannot read what has no turn action=overhear error=%s", error)
+            except Exception:
+                logger.exception("cannot read what has no turn action=overhear")
             with suppress(asyncio.TimeoutError):
                 async with async_timeout.timeout(self._poll_seconds):
                     await self._wake.wait()

@@ -1,27 +1,119 @@
 -- "Baja" holds for good, "alta" ends it: wherever the sender writes from in that channel, and also in messages that no turn
--- answers, because a person holds the conversation, or they came too late or too many. The bot reads those for this alone.
+-- answers, because a person or another app holds the conversation, or they came too late or too many. The bot reads those for this alone.
 
 -- An older message was dealt with: only what comes from now on is read.
 alter table omnicrm.messages add column if not exists heard boolean not null default true;
 alter table omnicrm.messages alter column heard set default false;
 create index if not exists messages_unheard_idx on omnicrm.messages (id)
-    where status = 'ignored' and reason in ('human', 'stale', 'limit') and not heard;
+    where status = 'ignored' and reason in ('human', 'standby', 'stale', 'limit') and not heard;
 
 drop trigger if exists omnicrm_mind_unread on omnicrm.messages;
 drop function if exists omnicrm.mind_unread();
 
+-- The newest message whose "baja" or "alta" counted: whatever is read later of older ones does not.
+alter table omnicrm.threads add column if not exists consent_message bigint;
+
 -- Who proved to be the sender speaks for all of the sender's conversations in that channel. Who did not (a mail that nobody
--- vouches for, each thread of which is a conversation of its own) speaks for the unproven ones: nobody can silence another.
-create or replace function omnicrm.note_consent(t omnicrm.threads, p_state text) returns void
+-- vouches for, each thread of which is a conversation of its own) speaks for the unproven ones of that address: they silence
+-- nobody who proves who they are. What waits to be sent there is not sent any more, but for the answer to this very message.
+drop function if exists omnicrm.note_consent(omnicrm.threads, text);
+create or replace function omnicrm.note_consent(t omnicrm.threads, p_state text, p_message bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    told omnicrm.threads;
+begin
+    for told in
+        update omnicrm.threads x set opted_out = (p_state = 'out'), consent_message = p_message
+        where x.channel = t.channel and x.sender = t.sender and (t.user_id = t.sender or x.user_id <> x.sender)
+            and coalesce(x.consent_message, 0) < p_message
+        returning *
+    loop
+        update omnicrm.people set consent = consent || jsonb_build_object(t.channel, jsonb_build_object('state', p_state, 'at', now()))
+        where client_id = told.client_id;
+        update omnicrm.messages set status = 'withdrawn', reason = 'opted_out'
+        where told.opted_out and thread_id = told.id and direction = 'out' and status = 'queued' and author = 'bot' and answers < p_message;
+    end loop;
+end
+$$;
+
+-- Effects that the dialogue asks for, applied with the replies or not at all.
+create or replace function omnicrm.apply_effect(t omnicrm.threads, p_message bigint, p_sequence integer, effect jsonb) returns void
 language plpgsql set search_path = '' as $$
 begin
-    with told as (
-        update omnicrm.threads x set opted_out = (p_state = 'out')
-        where x.channel = t.channel and x.sender = t.sender and (t.user_id = t.sender or x.user_id <> x.sender)
-        returning x.client_id
+    case effect ->> 'effect'
+        when 'handover' then
+            update omnicrm.threads x
+            -- A person was asked for: the bot waits for one without a time limit shorter than a takeover's.
+            set owner = 'human', owner_since = now(), owner_until = now() + make_interval(secs => (effect ->> 'seconds')::float8),
+                owner_reason = effect ->> 'reason', owner_event = null, person = null,
+                attention = coalesce(effect ->> 'reason', 'pide una persona'), attention_since = now()
+            where x.id = t.id and not omnicrm.is_human(x);
+            if found then
+                perform omnicrm.raise_notice('handover', t.id, jsonb_build_object('reason', effect ->> 'reason'));
+            end if;
+        when 'attention' then
+            update omnicrm.threads set attention = coalesce(effect ->> 'reason', effect ->> 'kind'), attention_since = now() where id = t.id;
+            if effect ->> 'kind' = 'complaint' then
+                perform omnicrm.raise_notice('complaint', t.id, jsonb_build_object('reason', effect ->> 'reason'));
+            end if;
+        when 'opt_out' then
+            perform omnicrm.note_consent(t, 'out', p_message);
+        when 'opt_in' then
+            perform omnicrm.note_consent(t, 'in', p_message);
+        when 'order' then
+            insert into omnicrm.orders (thread_id, message_id, sequence, product, quantity)
+            values (t.id, p_message, p_sequence, effect ->> 'product', (effect ->> 'quantity')::numeric)
+            on conflict do nothing;
+            if found then
+                perform omnicrm.raise_notice('hot_lead', t.id, jsonb_build_object('product', effect ->> 'product', 'quantity', effect -> 'quantity'));
+            end if;
+        when 'contact' then
+            perform omnicrm.keep_statements(t, p_message, effect);
+        else
+            raise exception 'unknown effect %', effect ->> 'effect' using errcode = '22023';
+    end case;
+end
+$$;
+
+-- Write a turn down: dialogue, replies, effects and "handled" together; the caller holds the thread. p_at_once: the first
+-- reply leaves now. Returns how many replies were added, and the id of the one that leaves.
+create or replace function omnicrm.keep_turn(
+    t omnicrm.threads, p_turn jsonb, p_reply_max_age float8, p_at_once boolean, p_lease_until timestamptz, out added integer, out leaving bigint
+)
+language plpgsql set search_path = '' as $$
+declare
+    answered bigint := (select max(x::bigint) from jsonb_array_elements_text(p_turn -> 'handled') x);
+    left_out boolean := t.opted_out and answered < t.consent_message;
+    taken boolean := left_out or omnicrm.is_human(t);
+    effect jsonb;
+    n integer := 0;
+begin
+    update omnicrm.messages
+    set status = case when p_turn -> 'ignored' ? id::text then 'ignored' else 'handled' end, reason = coalesce(p_turn -> 'ignored' ->> id::text, reason)
+    where thread_id = t.id and status = 'received' and (p_turn -> 'handled' @> to_jsonb(id) or p_turn -> 'ignored' ? id::text);
+
+    with replies as (
+        insert into omnicrm.messages
+            (thread_id, direction, author, status, attempts, reason, text, content, payloads, answers, sequence, created_at, expires_at)
+        select t.id, 'out', 'bot', case when taken then 'withdrawn' when p_at_once and ordinality = 1 then 'sending' else 'queued' end,
+            (p_at_once and ordinality = 1)::integer, case when left_out then 'opted_out' when taken then t.owner_event end,
+            r -> 'message' ->> 'text', r -> 'message', array(select jsonb_array_elements_text(r -> 'payloads')), answered, ordinality,
+            now(), now() + make_interval(secs => p_reply_max_age)
+        from jsonb_array_elements(p_turn -> 'replies') with ordinality x (r, ordinality)
+        on conflict on constraint messages_reply_once do nothing
+        returning id, status
     )
-    update omnicrm.people set consent = consent || jsonb_build_object(t.channel, jsonb_build_object('state', p_state, 'at', now()))
-    where client_id in (select client_id from told);
+    select count(*), min(id) filter (where status = 'sending') into added, leaving from replies;
+
+    for effect in select x from jsonb_array_elements(p_turn -> 'effects') x loop
+        n := n + 1;
+        perform omnicrm.apply_effect(t, answered, n, effect);
+    end loop;
+
+    update omnicrm.threads
+    -- What a person interrupted did not happen: the dialogue stays where it was. Nor what a later "baja" came before.
+    set dialogue = case when taken then dialogue else coalesce(p_turn -> 'dialogue', dialogue) end, attempts = 0, lease_until = p_lease_until
+    where id = t.id;
 end
 $$;
 
@@ -30,10 +122,10 @@ $$;
 create or replace function omnicrm.inherit_consent() returns trigger
 language plpgsql set search_path = '' as $$
 begin
-    new.opted_out := coalesce((
-        select x.opted_out from omnicrm.threads x
-        where x.channel = new.channel and x.sender = new.sender and (new.user_id <> new.sender or x.user_id = x.sender)
-        order by x.user_id = x.sender, x.id desc limit 1), false);
+    select x.opted_out, x.consent_message into new.opted_out, new.consent_message from omnicrm.threads x
+    where x.channel = new.channel and x.sender = new.sender and (new.user_id <> new.sender or x.user_id = x.sender)
+    order by x.user_id = x.sender, x.id desc limit 1;
+    new.opted_out := coalesce(new.opted_out, false);
     return new;
 end
 $$;
@@ -47,7 +139,7 @@ language sql stable set search_path = '' as $$
         'occurred_at', m.occurred_at) order by m.id), '[]')
     from (
         select * from omnicrm.messages
-        where status = 'ignored' and reason in ('human', 'stale', 'limit') and not heard order by id limit p_limit
+        where status = 'ignored' and reason in ('human', 'standby', 'stale', 'limit') and not heard order by id limit p_limit
     ) m
 $$;
 
@@ -67,11 +159,11 @@ begin
         continue when not found;
         n := n + 1;
         continue when x.consent is null;
-        perform omnicrm.note_consent(t, x.consent);
+        perform omnicrm.note_consent(t, x.consent, x.id);
         -- The customer is told nothing, so the staff is.
         update omnicrm.threads set attention_since = now(),
             attention = case x.consent when 'out' then 'pidió no recibir más mensajes' else 'pidió volver a recibir mensajes' end
-        where id = t.id;
+        where id = t.id and consent_message = x.id;
     end loop;
     return jsonb_build_object('heard', n);
 end

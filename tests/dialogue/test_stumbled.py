@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from connectors.message import Address
-from turns.model import Claimed
+from turns.incoming import next_turn
+from turns.model import Claimed, Received, TurnInput
 
 if TYPE_CHECKING:
     from rasa.core.agent import Agent
@@ -29,3 +31,40 @@ async def test_whoever_the_bot_cannot_answer_is_told_when_a_person_can(agent: Ag
     assert "{" not in "".join(reply.text or "" for reply in result.replies)
     assert [effect["effect"] for effect in result.effects] == ["handover"]
     assert result.dialogue == WORK.dialogue
+
+
+def several(*texts: str, opted_out: bool = False) -> tuple[Claimed, TurnInput]:
+    """Messages that make one turn."""
+    inbound = tuple(Received(id=number, kind="text", text=text) for number, text in enumerate(texts, 1))
+    return replace(WORK, inbound=inbound, opted_out=opted_out), next_turn(inbound)
+
+
+# No action server is there: every other turn ends in an apology.
+@pytest.mark.parametrize(
+    ("texts", "opted_out", "effect", "response"),
+    [
+        (["BAJA"], False, "opt_out", "utter_baja_confirmada"),
+        (["BAJA", "gracias"], False, "opt_out", "utter_baja_confirmada"),
+        (["quiero 3 frascos de árnica", "ya no me escriban", "ok"], False, "opt_out", "utter_baja_confirmada"),
+        (["ALTA", "hola"], True, "opt_in", "utter_alta_confirmada"),
+        (["BAJA", "ALTA", "quiero pedir árnica"], True, "opt_in", "utter_alta_confirmada"),
+        (["ALTA", "cuánto cuesta el árnica?"], False, "handover", "utter_tropiezo"),
+    ],
+)
+async def test_baja_and_alta_count_beside_other_words_and_without_actions(
+    agent: Agent, texts: list[str], opted_out: bool, effect: str, response: str
+) -> None:
+    from turns.dialogue import RasaDialogue
+
+    assert agent.processor is not None
+    result = await RasaDialogue(agent, 25.0).run(*several(*texts, opted_out=opted_out), "instagram")
+    assert [e["effect"] for e in result.effects] == [effect]
+    assert result.replies[0].text == agent.processor.domain.responses[response][0]["text"]
+    assert result.dialogue == WORK.dialogue
+
+
+async def test_who_opted_out_is_not_answered_whatever_else_comes_in_one_turn(agent: Agent) -> None:
+    from turns.dialogue import RasaDialogue
+
+    result = await RasaDialogue(agent, 25.0).run(*several("hola", "BAJA", "gracias", opted_out=True), "instagram")
+    assert (result.silent, result.replies, result.effects) == ("opted_out", (), ())

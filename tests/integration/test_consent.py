@@ -11,10 +11,26 @@ import pytest
 
 from connectors.message import Address, Json
 from crm.port import Crm, CrmUnavailable
-from tests.support.events import CUSTOMER, WHATSAPP, claim, commit, conversation, echo, inbound, now, receive, unsend
+from omnicrm.settings import Settings
+from tests.support.events import (
+    CUSTOMER,
+    WHATSAPP,
+    answer,
+    claim,
+    commit,
+    conversation,
+    echo,
+    inbound,
+    next_send,
+    now,
+    receive,
+    unsend,
+)  # fmt: skip
+from tests.support.eventually import eventually
 from tests.support.postgres import Database
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.overheard import BATCH, Overhearing
+from turns.runtime import Runtime
 
 MAIL = "ana@correo.mx"
 PROVEN = Address(channel="EMAIL", account="hola@eum.mx", user=MAIL)
@@ -138,18 +154,21 @@ async def unanswered(crm: Crm, database: Database, why: str, text: str) -> None:
         await receive(crm, echo("soy Ana", "agent-1"))
     elif why == "too late":
         fields["timestamp"] = now() - timedelta(hours=7)
-    await receive(crm, inbound(text, **fields))
+    if why != "another app holds it":
+        await receive(crm, inbound(text, **fields))
     if why == "taken while it waits":
         await receive(crm, echo("soy Ana", "agent-1"))
     elif why == "taken at the claim":
         database.run("update omnicrm.threads set owner = 'human', owner_until = now() + interval '1 hour'")
         await claim(crm)
+    elif why == "another app holds it":
+        await receive(crm, inbound(text, silent="standby"))
     elif why == "too many":
         database.run("update omnicrm.channels set replies_per_hour = 0 where code = 'IG'")
         await claim(crm)
 
 
-WAYS = ["taken at once", "taken while it waits", "taken at the claim", "too late", "too many"]
+WAYS = ["another app holds it", "taken at once", "taken while it waits", "taken at the claim", "too late", "too many"]
 
 
 @pytest.mark.parametrize("why", WAYS)
@@ -191,6 +210,59 @@ async def test_what_was_said_last_stands_whoever_reads_it(crm: Crm, database: Da
     # Another process read the first message long ago, and says so only now.
     told = await crm.call("omnicrm_hear", p_heard=[{"id": slow[0]["id"], "consent": "out"}])
     assert (told, await out(crm, CUSTOMER)) == ({"heard": 0}, [False])
+
+
+async def test_an_older_message_that_is_read_late_undoes_nothing_that_a_turn_decided(crm: Crm, database: Database) -> None:
+    await unanswered(crm, database, "taken at once", "baja")
+    await crm.call("omnicrm_hand_back", p_conversation=str((await conversation(crm))["conversation"]), p_by="Ana")
+    await say(crm, CUSTOMER, "opt_in")
+    await hear(crm)
+    held = await conversation(crm)
+    assert (held["opted_out"], held["attention"]) == (False, None)
+
+
+async def test_what_was_said_before_baja_is_not_answered_any_more(crm: Crm) -> None:
+    await write(crm, PROVEN, "¿tienen tila?")
+    (work,) = await claim(crm)
+    await say(crm, OTHER_BOX, "opt_out")
+    told = await answer(crm, work, "Sí tenemos.")
+    assert "send" not in told
+    (reply,) = [m for m in (await conversation(crm, PROVEN.key))["messages"] if m["direction"] == "out"]
+    assert (reply["status"], reply["reason"]) == ("withdrawn", "opted_out")
+
+
+async def test_what_waits_to_be_sent_when_baja_comes_is_not_sent(crm: Crm) -> None:
+    await write(crm, PROVEN, "¿tienen tila?")
+    (work,) = await claim(crm)
+    await commit(crm, work, "Sí tenemos.")
+    await say(crm, OTHER_BOX, "opt_out")
+    assert "send" not in await next_send(crm, work)
+
+
+async def test_baja_itself_is_confirmed(crm: Crm) -> None:
+    await write(crm, PROVEN, "BAJA")
+    (work,) = await claim(crm)
+    await commit(crm, work, "Listo, ya no te escribiremos.", effects=[{"effect": "opt_out"}])
+    assert (await next_send(crm, work))["send"]["message"]["text"] == "Listo, ya no te escribiremos."
+
+
+async def test_it_is_heard_as_soon_as_it_comes(crm: Crm, database: Database) -> None:
+    await unanswered(crm, database, "taken at once", "gracias")
+    bot = Runtime(replace(Settings(), poll_seconds=60.0), crm, [])
+    bot.start(Reading())
+    try:
+        await eventually(lambda: unread(database, 0))
+        await bot.receive([inbound("baja")])
+        await eventually(lambda: unread(database, 0))
+    finally:
+        for task in bot._tasks:
+            task.cancel()
+    assert await out(crm, CUSTOMER) == [True]
+
+
+async def unread(database: Database, count: int) -> bool:
+    """Whether so many messages were not read yet."""
+    return database.run("select count(*) from omnicrm.messages where status = 'ignored' and not heard") == [(count,)]
 
 
 async def test_what_was_taken_back_says_nothing(crm: Crm, database: Database) -> None:
