@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -283,14 +282,21 @@ def _is_web(url: str | None) -> bool:
 
 
 def _shows(media: Media, capabilities: Capabilities) -> bool:
-    """Whether the channel shows this file: its kind is listed, or its kind with this ending (``file:pdf``)."""
-    if not _is_web(media.url):
-        return False
+    """Whether the channel shows this file: its kind is listed, or its kind with the ending of its name."""
+    ending = _ending(media.url)
+    return ending is not None and bool({media.kind, f"{media.kind}:{ending}"} & capabilities.media)
+
+
+def _ending(url: str) -> str | None:
+    """The ending of the file's name, "" without one; None where no platform fetches the file: it takes HTTPS."""
     try:
-        ending = PurePosixPath(urlsplit(media.url).path).suffix.lstrip(".").lower()
-    except ValueError:
-        return False
-    return media.kind in capabilities.media or f"{media.kind}:{ending}" in capabilities.media
+        parts = urlsplit(url)
+        if not url.startswith("https://") or not parts.hostname:
+            return None
+    except ValueError:  # a broken IPv6 host
+        return None
+    _, dot, ending = parts.path.rpartition("/")[2].rpartition(".")
+    return ending.lower() if dot else ""
 
 
 @dataclass(slots=True)
@@ -335,7 +341,8 @@ def _fit_card(card: Card, capabilities: Capabilities, carousel: _Carousel) -> Ca
             carousel.taps.append((card.title, button))
     opens = card.url if capabilities.button_urls and _is_web(card.url) else None
     carousel.lines += [_join(": ", card.title, url) for url in (card.url,) if url and url != opens]
-    image = card.image_url if _is_web(card.image_url) else None
+    # One picture that cannot be fetched would lose all cards of the message.
+    image = card.image_url if card.image_url and _shows(Media(kind="image", url=card.image_url), capabilities) else None
     carousel.lines += [_join(": ", card.title, url) for url in (card.image_url,) if url and url != image]
     titles = _unique([button.title for button in buttons], capabilities.button_title)
     title, subtitle = (card.title, card.subtitle) if card.title else (card.subtitle or "", None)

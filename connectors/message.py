@@ -278,6 +278,7 @@ class Outgoing:
 class Capabilities:
     """What a channel can show and carry; 0 means "not at all". Sources stand where a platform fills it in.
 
+    ``media``: kinds (``image``), or kinds with an ending of the file's name: ``file:pdf``; ``image:`` for a name without one.
     ``one_message``: all that we say in a turn goes out as one (a mail, not five). ``lookups_per_second``: how fast many
     customers' profiles are asked for, while nobody waits for them.
     """

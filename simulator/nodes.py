@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from simulator.calls import Call
-from simulator.config import Json
+from simulator.config import Channel, Json
 from simulator.errors import GraphError, invalid, no_object, unknown_path
 from simulator.phone import Phone
 from simulator.rules import check_upload
@@ -182,7 +182,8 @@ def subscribed_apps(world: World, call: Call) -> dict[str, Json]:
 def message_attachments(world: World, call: Call) -> dict[str, Json]:
     """``POST /{id}/message_attachments``: an upload by URL; returns its id."""
     _own(world, call)
-    return {"attachment_id": new_attachment(world, check_upload(call.parameters.get("message")))}
+    channel: Channel = "instagram" if call.parameters.get("platform") == "instagram" else "messenger"
+    return {"attachment_id": new_attachment(world, check_upload(channel, call.parameters.get("message")))}
 
 
 def _own(world: World, call: Call) -> None:

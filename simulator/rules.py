@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from mimetypes import guess_type
 from typing import Any
 
 from simulator.config import Channel, Json
 from simulator.errors import invalid, too_long
 from simulator.phone import Choice, Content
-from simulator.templates import check_template, no_other_keys, public_address
+from simulator.templates import check_template, fetched, no_other_keys
 
 MESSENGER_TEXT = 1999  # characters: "less than 2000"
 INSTAGRAM_TEXT = 1000  # bytes of UTF-8
@@ -180,10 +179,7 @@ def _medium(channel: Channel, item: Json, uploads: Mapping[str, str]) -> dict[st
     no_other_keys(payload, {"url", "attachment_id", "is_reusable"}, "message[attachment][payload]")
     if "attachment_id" in payload:
         return _uploaded(kind, str(payload["attachment_id"]), uploads)
-    public_address(payload.get("url"), "message[attachment][payload][url]")
-    # Meta looks at what it fetches; here the name must do. Instagram takes files since 2025-12-19, and PDF alone.
-    if channel == "instagram" and kind == "file" and guess_type(payload["url"])[0] not in (None, "application/pdf"):
-        raise invalid("Param message[attachment][payload][url] should lead to a PDF file")
+    fetched(channel, kind, payload.get("url"), "message[attachment][payload][url]")
     return {"type": kind, "payload": {"url": payload["url"]}}
 
 
@@ -195,7 +191,7 @@ def _uploaded(kind: str, attachment_id: str, uploads: Mapping[str, str]) -> dict
     return {"type": kind, "payload": {"attachment_id": attachment_id}}
 
 
-def check_upload(message: Json) -> str:
+def check_upload(channel: Channel, message: Json) -> str:
     """Check a ``message_attachments`` call by URL; returns the attachment's type."""
     attachment = message.get("attachment") if isinstance(message, dict) else None
     if not isinstance(attachment, dict) or attachment.get("type") not in MEDIA:
@@ -203,5 +199,5 @@ def check_upload(message: Json) -> str:
     payload = attachment.get("payload")
     if not isinstance(payload, dict):
         raise invalid("Param message[attachment][payload] must be an object")
-    public_address(payload.get("url"), "message[attachment][payload][url]")
+    fetched(channel, attachment["type"], payload.get("url"), "message[attachment][payload][url]")
     return str(attachment["type"])

@@ -15,6 +15,13 @@ ELEMENTS = 10
 ELEMENT_TEXT = 80
 TITLE = 20
 PAYLOAD = 1000
+# Instagram's formats; files since 2025-12-19. Messenger's page names sizes alone.
+INSTAGRAM_FILES = {
+    "image": (".png", ".jpg", ".jpeg", ".gif"),
+    "video": (".mp4", ".ogg", ".avi", ".mov", ".webm"),
+    "audio": (".aac", ".m4a", ".wav", ".mp4"),
+    "file": (".pdf",),
+}
 
 _BUTTON_TYPES = {
     "messenger": ("web_url", "postback", "phone_number", "account_link", "account_unlink", "game_play", "audio_call"),
@@ -69,6 +76,14 @@ def public_address(url: Json, where: str) -> None:
     parts = web_address(url, where)
     if parts.scheme != "https" or is_private(parts.hostname or ""):
         raise invalid(f"Failed to fetch the file from the url of {where}", 2018008)
+
+
+def fetched(channel: Channel, kind: str, url: Json, where: str) -> None:
+    """Refuse a file that Meta does not take from this address. It looks at what it fetches; here the name must do."""
+    public_address(url, where)
+    name = urlsplit(url).path.rpartition("/")[2].lower()
+    if channel == "instagram" and "." in name and not name.endswith(INSTAGRAM_FILES[kind]):
+        raise invalid(f"Param {where} should lead to one of {', '.join(INSTAGRAM_FILES[kind])}")
 
 
 def is_private(host: str) -> bool:
@@ -142,7 +157,7 @@ def _element(channel: Channel, element: Json, where: str, number: int) -> tuple[
     if not any(element.get(name) for name in ("subtitle", "image_url", "default_action", "buttons")):
         raise invalid(f"Param {where} needs one more property beside title")
     if element.get("image_url"):
-        public_address(element["image_url"], f"{where}[image_url]")
+        fetched(channel, "image", element["image_url"], f"{where}[image_url]")
     action = element.get("default_action")
     if action is not None and (not isinstance(action, dict) or action.get("type") != "web_url" or "title" in action):
         raise invalid(f"Param {where}[default_action] must be a web_url button without title")

@@ -17,12 +17,22 @@ MESSENGER = Capabilities(
     card_title=80,
     card_subtitle=80,
     card_buttons=3,
+    # Any format: Meta lists none here.
     media=frozenset({"image", "video", "audio", "file"}),
     # 300 a second are allowed, but over 40 messages a second Meta freezes the inbox and sending until it drops.
     sends_per_second=30.0,
     # Hundreds a second are allowed to a Page: this leaves them to those who write now.
     lookups_per_second=2.0,
 )
+
+# By the endings of the formats that Instagram's send page lists; GIF is on the page for accounts with a linked Page alone.
+# Where the address has no ending, Meta looks at what it fetches; of files it takes PDF only, since 2025-12-19.
+_INSTAGRAM_FILES = {
+    "image": ("", "png", "jpg", "jpeg", "gif"),
+    "video": ("", "mp4", "ogg", "avi", "mov", "webm"),
+    "audio": ("", "aac", "m4a", "wav", "mp4"),
+    "file": ("pdf",),
+}
 
 INSTAGRAM = Capabilities(
     # "Message text must be UTF-8 and 1000 bytes or less".
@@ -38,8 +48,7 @@ INSTAGRAM = Capabilities(
     card_title=80,
     card_subtitle=80,
     card_buttons=3,
-    # Files: PDF alone.
-    media=frozenset({"image", "video", "audio", "file:pdf"}),
+    media=frozenset(f"{kind}:{ending}" for kind, endings in _INSTAGRAM_FILES.items() for ending in endings),
     # 100 a second are allowed, but over 72,000 messages, received ones included, Meta freezes inbox and sending.
     sends_per_second=15.0,
     lookups_per_second=2.0,

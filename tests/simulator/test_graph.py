@@ -25,6 +25,10 @@ def template(kind: str, **payload) -> dict:
     return {"attachment": {"type": "template", "payload": {"template_type": kind, **payload}}}
 
 
+def medium(kind: str, url: str) -> dict:
+    return {"attachment": {"type": kind, "payload": {"url": url}}}
+
+
 def postback(title: str = "Sí", payload: str = "/x") -> dict:
     return {"type": "postback", "title": title, "payload": payload}
 
@@ -100,7 +104,20 @@ async def test_an_unknown_version_is_no_path_and_an_expired_one_is_served_by_the
         ("ig1", template("media", elements=[{"media_type": "image"}]), (100, None)),
         ("fb1", template("list"), (100, None)),
         ("fb1", {"attachment": {"type": "image", "payload": {"url": "https://x.example/a.png"}}}, None),
-        ("fb1", {"attachment": {"type": "image", "payload": {"url": "https://127.0.0.1/a.png"}}}, (100, 2018008)),
+        ("fb1", medium("image", "https://127.0.0.1/a.png"), (100, 2018008)),
+        ("fb1", medium("image", "http://x.example/a.png"), (100, 2018008)),
+        ("ig1", medium("image", "http://x.example/a.png"), (100, 2018008)),
+        ("ig1", medium("image", "https://x.example/a.JPG?v=2.webp"), None),
+        ("ig1", medium("image", "https://x.example/v1.2/a"), None),
+        ("ig1", medium("image", "https://x.example/a.webp"), (100, None)),
+        ("ig1", medium("image", "https://x.example/.svg"), (100, None)),
+        ("ig1", medium("video", "https://x.example/a.webm"), None),
+        ("ig1", medium("audio", "https://x.example/a.mp4"), None),
+        ("ig1", medium("audio", "https://x.example/a.mp3"), (100, None)),
+        ("ig1", medium("file", "https://x.example/a.pdf"), None),
+        ("ig1", medium("file", "https://x.example/a.docx"), (100, None)),
+        ("fb1", medium("image", "https://x.example/a.webp"), None),
+        ("ig1", template("generic", elements=[{"title": "x", "image_url": "https://x.example/a.webp"}]), (100, None)),
         ("fb1", {"attachment": {"type": "image", "payload": {"url": "https://[::1/a.png"}}}, (100, None)),
         ("fb1", {"attachment": {"type": "hologram", "payload": {}}}, (100, None)),
         ("fb1", {"attachment": {"type": "image", "payload": {"attachment_id": "1"}}}, (100, 2018074)),
@@ -342,6 +359,12 @@ async def test_an_upload_can_be_sent_by_its_id(sim: SimulatorClient, graph: Grap
     mismatch = await graph.send("fb1", {"attachment": {"type": "video", "payload": {"attachment_id": uploaded}}})
     assert error_of(mismatch) == (100, 2018047)
     assert "attachment_id" in (await graph.send("fb1", {"attachment": image})).json()
+
+
+async def test_an_upload_is_of_a_format_of_its_platform(graph: GraphCaller):
+    for platform, expected in (({}, 200), ({"platform": "instagram"}, 400)):
+        body = {"message": medium("audio", "https://x.example/a.mp3"), **platform}
+        assert (await graph.post(body, "/v25.0/me/message_attachments")).status_code == expected
 
 
 async def test_the_messenger_profile_is_kept_per_platform(graph: GraphCaller):

@@ -48,8 +48,19 @@ SAID = {
         )
     ),
     **{kind: Outgoing(media=Media(kind=kind, url=f"{SITE}/algo.{end}"))  # type: ignore[arg-type]
-       for kind, end in (("image", "jpg"), ("video", "mp4"), ("audio", "mp3"), ("file", "pdf"))},
-    "other file": Outgoing(media=Media(kind="file", url=f"{SITE}/lista.xlsx")),
+       for kind, end in (("image", "jpg"), ("video", "mp4"), ("audio", "m4a"), ("file", "pdf"))},
+    **{f"{kind} that is {name}": Outgoing(text="Mira", media=Media(kind=kind, url=url))  # type: ignore[arg-type]
+       for kind, name, url in (
+           ("image", "webp", f"{SITE}/algo.webp"), ("image", "svg", f"{SITE}/algo.SVG"), ("audio", "mp3", f"{SITE}/algo.mp3"),
+           ("file", "xlsx", f"{SITE}/lista.xlsx"), ("image", "not named", f"{SITE}/1234?v=2.webp"),
+           ("image", "not secret", "http://extractos.example/a.jpg"), ("image", "nowhere", "https:///a.jpg"),
+       )},
+    "cards with odd pictures": Outgoing(
+        cards=tuple(
+            Card(title=f"Árnica {n}", subtitle="60 ml", image_url=url)
+            for n, url in enumerate((f"{SITE}/a.jpg", "http://extractos.example/a.jpg", f"{SITE}/a.webp", "https://[x/a.jpg"))
+        )
+    ),
 }  # fmt: skip
 
 

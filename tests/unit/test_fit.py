@@ -16,7 +16,9 @@ from connectors.message import Button, Capabilities, Card, Media, Outgoing
 MESSENGER = Capabilities(
     text_limit=1999, buttons=3, quick_replies=13, cards=10, card_buttons=3, media=frozenset({"image", "video", "audio", "file"})
 )
-INSTAGRAM = replace(MESSENGER, text_limit=1000, text_unit="bytes", media=frozenset({"image", "video", "audio", "file:pdf"}))
+INSTAGRAM = replace(
+    MESSENGER, text_limit=1000, text_unit="bytes", media=frozenset({"image:", "image:png", "video", "audio", "file:pdf"})
+)
 PLAIN = Capabilities(text_limit=300)
 WITH_BUTTONS_ONLY = Capabilities(text_limit=1000, buttons=3, media=frozenset({"image"}))
 
@@ -181,7 +183,14 @@ def test_media_goes_before_the_text() -> None:
     [
         (Media(kind="file", url="https://x.example/catalogo.PDF?v=2"), True),
         (Media(kind="file", url="https://x.example/catalogo.docx"), False),
+        (Media(kind="file", url="https://x.example/catalogo"), False),
+        (Media(kind="image", url="https://x.example/v1.2/foto?de=a.webp"), True),
+        (Media(kind="image", url="https://x.example/foto.webp"), False),
+        (Media(kind="image", url="https://x.example/.svg"), False),
+        (Media(kind="video", url="https://x.example/v.cualquiera"), True),
         (Media(kind="image", url="/local/a.png"), False),
+        (Media(kind="image", url="http://x.example/a.png"), False),
+        (Media(kind="image", url="https:///a.png"), False),
         (Media(kind="file", url="https://[x/a.pdf"), False),
     ],
 )
@@ -208,6 +217,15 @@ def test_card_titles_and_subtitles_are_cut_visibly() -> None:
     [part] = fit(Outgoing(cards=(card(1, title="t" * 100, subtitle="s" * 100),)), MESSENGER)
     assert part.cards[0].title == "t" * 79 + "…"
     assert part.cards[0].subtitle == "s" * 79 + "…"
+
+
+@pytest.mark.parametrize("url", ["http://x.example/a.png", "https://x.example/a.webp", "https://[x/a.png", "/a.png"])
+def test_a_card_whose_picture_cannot_be_shown_stays_a_card(url: str) -> None:
+    fine = card(1, image_url="https://x.example/a.png")
+    assert fit(Outgoing(cards=(fine, card(2, image_url=url))), INSTAGRAM) == [
+        Outgoing(cards=(fine, card(2))),
+        Outgoing(text=f"Producto 2: {url}"),
+    ]
 
 
 def test_a_card_with_only_a_title_becomes_text() -> None:
@@ -251,7 +269,9 @@ _words = st.text(
 _texts = st.one_of(_words, st.lists(_words, max_size=40).map(" ".join))
 _payloads = st.one_of(st.none(), _words, st.just("/p" * 100))
 _urls = st.one_of(
-    st.none(), st.none(), st.sampled_from(["https://x.example/a.png", "http://x.example/b.pdf", "tel:123", "/c.png"])
+    st.none(),
+    st.none(),
+    st.sampled_from(["https://x.example/a.png", "https://x.example/b", "http://x.example/b.pdf", "tel:123", "/c.png"]),
 )
 _media = st.builds(Media, kind=st.sampled_from(["image", "video", "audio", "file"]), url=_urls.map(lambda url: url or "x"))
 _buttons = st.lists(st.builds(Button, title=_words, payload=_payloads, url=_urls), max_size=6).map(tuple)
@@ -279,7 +299,7 @@ _capabilities = st.builds(
     card_title=st.integers(5, 80),
     card_subtitle=st.integers(5, 80),
     card_buttons=st.integers(0, 3),
-    media=st.frozensets(st.sampled_from(["image", "video", "audio", "file", "file:pdf"])),
+    media=st.frozensets(st.sampled_from(["image", "image:", "image:png", "video", "audio", "file", "file:pdf"])),
 )
 
 
@@ -299,6 +319,7 @@ def assert_allowed(part: Outgoing, capabilities: Capabilities) -> None:
         assert measure(shown.subtitle or "") <= capabilities.card_subtitle
         assert len(shown.buttons) <= capabilities.card_buttons
         assert shown.subtitle or shown.image_url or shown.url or shown.buttons
+        assert not shown.image_url or is_carried("image", shown.image_url, capabilities)
     groups = [(part.buttons, capabilities.button_title), (part.quick_replies, capabilities.quick_reply_title)]
     groups += [(shown.buttons, capabilities.button_title) for shown in part.cards]
     for group, title_limit in groups:
@@ -310,8 +331,13 @@ def assert_allowed(part: Outgoing, capabilities: Capabilities) -> None:
             assert (button.payload is None) != (button.url is None)
             assert button.url is None or (capabilities.button_urls and button.url.startswith("http"))
     if part.media:
-        endings = {part.media.kind, f"{part.media.kind}:{part.media.url.rsplit('.')[-1]}"}
-        assert endings & capabilities.media and part.media.url.startswith("http")
+        assert is_carried(part.media.kind, part.media.url, capabilities)
+
+
+def is_carried(kind: str, url: str, capabilities: Capabilities) -> bool:
+    """``_urls`` holds no stranger addresses than these."""
+    _, dot, ending = url.removeprefix("https://x.example").rpartition(".")
+    return url.startswith("https://") and bool({kind, f"{kind}:{ending if dot else ''}"} & capabilities.media)
 
 
 def signs(text: str) -> str:
