@@ -62,7 +62,7 @@ class SupabaseCrm:
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise CrmMisconfigured(f"SUPABASE_URL cannot be used: {error}") from error
         except httpx.HTTPError as error:
-            raise CrmUnavailable(f"Supabase cannot be reached: {error or type(error).__name__}") from error
+            raise CrmUnavailable(f"Supabase cannot be reached: {str(error) or type(error).__name__}") from error
         return answer
 
     async def listen(self, channel: str = WORK_CHANNEL) -> AsyncIterator[str]:

@@ -127,11 +127,11 @@ async def check_database(settings: Settings) -> list[Finding]:
         crm = await asyncio.wait_for(open_crm(settings), CHECK_SECONDS)
     except (MigrationError, psycopg.Error) as error:
         cure = "Nada se perdió. Corre `omnicrm migrate` otra vez; si se repite, manda este renglón a quien te da soporte."
-        return [_error(f"No se pudo poner al día: {' '.join(str(error).split())}. {cure}")]
+        return [_error(f"No se pudo poner al día: «{' '.join(str(error).split())}». {cure}")]
     except _NOT_OPENED as error:
         # Only the embedded one is contacted here.
         cure = f"Revisa que haya espacio en el disco y que {settings.data_dir} sea de este usuario."
-        return [_error(spanish.say(str(error)) or f"No se pudo abrir: {str(error) or 'no contesta'}. {cure}")]
+        return [_error(spanish.say(str(error)) or f"No se pudo abrir: «{str(error) or 'no contesta'}». {cure}")]
     try:
         return await check_schema(crm)
     finally:
@@ -148,12 +148,13 @@ async def check_schema(crm: Crm) -> list[Finding]:
         cure = (
             "Si faltan funciones corre `omnicrm migrate`; si falta permiso usa la clave secreta (service_role), no la pública."
         )
-        return [_error(f"Contesta, pero así no sirve: {error}. {cure}")]
+        return [_error(spanish.say_database(str(error)) or f"Contesta, pero así no sirve: «{error}». {cure}")]
     except (CrmUnavailable, asyncio.TimeoutError) as error:
+        trouble = str(error) or "timed out"
         cure = "Revisa la dirección, la clave y que el proyecto no esté en pausa."
-        return [_error(f"No contesta: {error or 'se acabó el tiempo'}. {cure}")]
+        return [_error(spanish.say_database(trouble) or f"No contesta: «{trouble}». {cure}")]
     except CrmError as error:
-        return [_error(f"Rechazó la consulta: {error}. Corre `omnicrm migrate`.")]
+        return [_error(f"Rechazó la consulta: «{error}». Corre `omnicrm migrate`.")]
     if found < ours:
         return [_error(f"Tiene la versión {found} y este programa necesita la {ours}: corre `omnicrm migrate`.")]
     if found > ours:

@@ -1,4 +1,7 @@
-"""What is wrong with settings, in plain Spanish with the next step: for ``omnicrm doctor``. Logs keep the English lines."""
+"""What is wrong with settings and with the database, in plain Spanish with the next step: for ``omnicrm doctor``.
+
+Logs keep the English lines.
+"""
 
 from __future__ import annotations
 
@@ -82,6 +85,66 @@ _LINES = [
      r"\1 es de PostgreSQL \2 y este programa usa el \3: mueve esa carpeta a otro lado."),
     (r"(.*) belongs to somebody else: .*", r"\1 es de otro usuario: bórrala."),
 ]  # fmt: skip
+
+_SIGNS = "Los signos raros de la contraseña van en clave: @ es %40, / es %2F, : es %3A, # es %23"
+_POOLER = "Si la base es de Supabase, copia la dirección de Connect › Session pooler"
+
+# What PostgreSQL, its client, the network and Supabase say of a database that cannot be used. The first that is found counts:
+# some say "does not exist" or "cannot be reached" of several things.
+_DATABASE = [
+    (r"failed to resolve host '.*@.*'|Servname not supported|invalid port number",
+     f"DATABASE_URL está mal escrita: el servidor o el puerto no se entienden. {_SIGNS}."),
+    (r"failed to resolve host '(.*?)'",
+     rf"No se encuentra el servidor «\1». Revisa la dirección en DATABASE_URL y que esta máquina tenga internet. {_POOLER}."),
+    (r"Name or service not known|Temporary failure in name resolution|No address associated|could not translate host name",
+     "No se encuentra el servidor. Revisa la dirección en SUPABASE_URL o DATABASE_URL y que esta máquina tenga internet."),
+    (r'connection to server at "(.*?)", port (\d+) failed: Connection refused',
+     r"El servidor «\1» rechaza la conexión en el puerto \2. Revisa DATABASE_URL y que la base esté encendida."),
+    (r"Connection refused|All connection attempts failed|connection to server on socket",
+     "El servidor rechaza la conexión. Revisa la dirección en SUPABASE_URL o DATABASE_URL, y que la base esté encendida."),
+    (r"Network is unreachable|No route to host|Cannot assign requested address",
+     f"Esta máquina no llega hasta el servidor. Revisa su internet. {_POOLER}."),
+    (r"timeout|timed out|did not answer within",
+     "No contestó a tiempo. Revisa la dirección y el puerto, que ningún cortafuegos estorbe y que no esté en pausa."),
+    (r'password authentication failed for user "(.*?)"',
+     rf"La base no acepta la contraseña del usuario «\1». Copia otra vez usuario y contraseña a DATABASE_URL. {_SIGNS}."),
+    (r"no password supplied",
+     "La base pide contraseña y DATABASE_URL no la lleva: debe ser como postgresql://usuario:contraseña@servidor:5432/base."),
+    (r"Tenant or user not found",
+     "Supabase no reconoce al usuario de DATABASE_URL. Copia la dirección completa de Connect › Session pooler (el usuario "
+     "lleva el id del proyecto) y revisa que el proyecto no esté en pausa."),
+    (r'role "(.*?)" (?:does not exist|is not permitted to log in)',
+     r"El usuario «\1» no existe o no puede entrar a la base. Corrige el usuario en DATABASE_URL."),
+    (r"no pg_hba.conf entry",
+     "El servidor no deja entrar desde esta máquina, o no sin cifrar. Agrega ?sslmode=require al final de DATABASE_URL; si "
+     "sigue igual, pide a quien cuida la base que permita esta máquina."),
+    (r"too many (?:clients|connections)|connection slots|max clients",
+     "La base ya no acepta más conexiones. Cierra programas que no uses o espera un minuto; si se repite, amplía su límite."),
+    (r"the database system is (?:starting up|shutting down|in recovery)",
+     "La base está arrancando o apagándose. Espera un minuto y corre `omnicrm doctor` otra vez."),
+    (r'database "(.*?)" does not exist',
+     r"En ese servidor no existe la base «\1». Corrige el final de DATABASE_URL, tras la última / (en Supabase es postgres)."),
+    (r"permission denied|42501",
+     "Se llega a la base, pero falta permiso. Usa la clave secreta (sb_secret_… o service_role), no la pública; con "
+     "DATABASE_URL, el usuario con el que corriste `omnicrm migrate`."),
+    (r"Could not find the function|function .* does not exist|schema .* does not exist",
+     "Se llega a la base, pero le faltan nuestras funciones. Corre `omnicrm migrate`, que necesita DATABASE_URL; sin ella, "
+     "mira «Supabase», paso 3, en el README."),
+    (r"Invalid API key|No API key|JWT|JWS|PGRST30",
+     "Supabase no acepta la clave. Copia SUPABASE_SECRET_KEY otra vez, de Project Settings › API Keys del mismo proyecto."),
+    (r"Supabase answered (5\d\d)",
+     r"Supabase no da servicio ahora (error \1). Revisa en su panel que el proyecto no esté en pausa, e intenta en un minuto."),
+    (r"Supabase answered (\d+)",
+     r"En esa dirección no contesta la API de Supabase (código \1). SUPABASE_URL debe ser como https://abc.supabase.co."),
+]  # fmt: skip
+
+
+def say_database(trouble: str) -> str | None:
+    """What a database that cannot be used says of it, in Spanish; None for what has no words of its own."""
+    for pattern, said in _DATABASE:
+        if found := re.search(pattern, trouble, re.IGNORECASE):
+            return found.expand(said)
+    return None
 
 
 def say(line: str) -> str | None:

@@ -87,8 +87,8 @@ def test_database_settings_that_cannot_work_are_one_line_before_anything_starts(
 
 def test_wrong_settings_are_one_line_each(environment: dict[str, str], model_file: Path) -> None:
     environment |= {
-        "BURST_SECONDS": "soon", "LEASE_SECONDS": "9999", "META_GRAPH_URL": "https://graph….facebook.com", "META_PAGE_ID": "1\n2",
-        "META_GRAPH_VERSION": "v25.0\tx", "SUPABASE_URL": "https://abc…",
+        "BURST_SECONDS": "soon", "LEASE_SECONDS": "9999", "META_GRAPH_URL": "https://graph….facebook.com",
+        "META_PAGE_ID": "1\n2", "META_GRAPH_VERSION": "v25.0\tx", "SUPABASE_URL": "https://abc…",
     }  # fmt: skip
     *lines, last = rasa("-m", str(model_file), environment=environment)
     wrong = {"SUPABASE_URL", "META_PAGE_ID", "META_GRAPH_URL", "META_GRAPH_VERSION", "BURST_SECONDS", "LEASE_SECONDS"}
