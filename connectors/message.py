@@ -280,7 +280,8 @@ class Capabilities:
 
     ``media``: kinds (``image``), or kinds with an ending of the file's name: ``file:pdf``; ``image:`` for a name without one.
     ``one_message``: all that we say in a turn goes out as one (a mail, not five). ``lookups_per_second``: how fast many
-    customers' profiles are asked for, while nobody waits for them.
+    customers' profiles are asked for, while nobody waits for them. ``media_per_second``: where audio and video must be slower
+    than the rest.
     """
 
     text_limit: int
@@ -299,6 +300,7 @@ class Capabilities:
     media: frozenset[str] = frozenset()
     one_message: bool = False
     sends_per_second: float = 10.0
+    media_per_second: float | None = None
     lookups_per_second: float = 1.0
 
 

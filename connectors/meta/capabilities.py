@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from connectors.message import Capabilities
 
+# Audio and video: 10 a second for an account, on either channel. Each process of the bot keeps this pace for itself, and there
+# are two unless set otherwise: both together stay below.
+MEDIA_PER_SECOND = 4.0
+
 MESSENGER = Capabilities(
     # "Must be less than 2000 characters".
     text_limit=1999,
@@ -21,6 +25,7 @@ MESSENGER = Capabilities(
     media=frozenset({"image", "video", "audio", "file"}),
     # 300 a second are allowed, but over 40 messages a second Meta freezes the inbox and sending until it drops.
     sends_per_second=30.0,
+    media_per_second=MEDIA_PER_SECOND,
     # Hundreds a second are allowed to a Page: this leaves them to those who write now.
     lookups_per_second=2.0,
 )
@@ -51,5 +56,6 @@ INSTAGRAM = Capabilities(
     media=frozenset(f"{kind}:{ending}" for kind, endings in _INSTAGRAM_FILES.items() for ending in endings),
     # 100 a second are allowed, but over 72,000 messages, received ones included, Meta freezes inbox and sending.
     sends_per_second=15.0,
+    media_per_second=MEDIA_PER_SECOND,
     lookups_per_second=2.0,
 )
