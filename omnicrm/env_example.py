@@ -10,7 +10,7 @@ from omnicrm.settings import SECTIONS, Settings
 
 HEAD = """\
 # Every setting of the bot. Copy this file to .env and fill in what you need: `make run` needs nothing of it.
-# The environment wins over .env. A line that starts with # is the default: take the # away to change it.
+# The environment wins over .env. Where # stands before a name, its default follows: take the # away to change it.
 """
 
 
@@ -37,9 +37,10 @@ def _entry(spec: Field[Any]) -> str:
     default = shown_default(spec)
     name = spec.name.upper()
     example, meaning = spec.metadata["example"], spec.metadata["meaning"]
-    if default:
-        return f"\n# {meaning}. Default: {default}\n# {name}={example}\n"
-    return f"\n# {meaning}. Default: none. Example: {example}\n{name}=\n"
+    shown = f"{meaning}. Default: {default or 'none'}"
+    if example != default:
+        shown += f". Example: {example}"
+    return f"\n# {shown}\n{f'# {name}={default}' if default else f'{name}='}\n"
 
 
 TABLE_START, TABLE_END = "<!-- settings: python -m omnicrm.env_example -->\n", "<!-- end of settings -->\n"

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
 import httpx
 import pytest
 
+from omnicrm.env_example import example_file
 from omnicrm.setting import url
-from omnicrm.settings import Settings, SettingsError
+from omnicrm.settings import Settings, SettingsError, read_dotenv
 
 
 def load(environment: dict[str, str]) -> Settings:
@@ -114,3 +116,13 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
     with pytest.raises(SettingsError, match=r"^.*/\.env: cannot be read: Is a directory\. Make it a file"):
         Settings.load({}, dotenv=tmp_path / ".env")
+
+
+def test_the_example_of_env_shows_each_default_and_changes_nothing(tmp_path: Path) -> None:
+    copied, bare = tmp_path / "copied.env", tmp_path / "bare.env"
+    copied.write_text(example_file(), encoding="utf-8")
+    # Every # before a name taken away, as the first lines of the file say.
+    bare.write_text(re.sub(r"^# (?=[A-Z_]+=)", "", example_file(), flags=re.MULTILINE), encoding="utf-8")
+    assert set(read_dotenv(bare)) == {spec.name.upper() for spec in fields(Settings)}
+    assert Settings.load({}, dotenv=copied) == Settings()
+    assert Settings.load({}, dotenv=bare) == Settings()
