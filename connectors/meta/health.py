@@ -17,8 +17,20 @@ SCOPES = {
     "messenger": ("pages_messaging",),
     "instagram": ("instagram_basic", "instagram_manage_messages"),
 }
-# What the Page must be subscribed to; Instagram's own fields are chosen in the App Dashboard, and its linked Page needs any.
-PAGE_FIELDS = ("messages", "messaging_postbacks", "message_echoes", "message_reads", "message_deliveries")
+# What the Page must be subscribed to, as in the README. Instagram's own fields are chosen in the App Dashboard, which nothing
+# that Meta documents reads; its linked Page needs any.
+PAGE_FIELDS = (
+    "messages",
+    "messaging_postbacks",
+    "messaging_referrals",
+    "message_deliveries",
+    "message_reads",
+    "message_echoes",
+    "message_reactions",
+    "message_edits",
+    "standby",
+    "messaging_handovers",
+)
 _RENEW = "genera un token de página de larga duración y ponlo en META_ACCESS_TOKEN"
 
 

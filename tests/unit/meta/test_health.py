@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +23,9 @@ SETTINGS = Settings(
     meta_app_id=APP, meta_graph_url="https://graph.test",
 )  # fmt: skip
 SCOPES = ["pages_messaging", "instagram_basic", "instagram_manage_messages"]
-FIELDS = ["messages", "messaging_postbacks", "message_echoes", "message_reads", "message_deliveries"]
+README = Path(__file__).parents[3] / "README.md"
+# As the README subscribes the Page.
+FIELDS = re.findall(r"subscribed_fields=([a-z_,]+)", README.read_text(encoding="utf-8"))[0].split(",")
 GOOD: dict[str, Any] = {
     "debug_token": {"data": {
         "app_id": APP, "is_valid": True, "expires_at": 0, "data_access_expires_at": 0, "profile_id": PAGE, "scopes": SCOPES,
@@ -97,9 +101,12 @@ async def test_an_apps_id_or_secret_that_was_copied_badly_is_to_be_copied_again(
     assert finding.level == "error" and "META_APP_ID o META_APP_SECRET" in finding.text and "…" not in finding.text
 
 
-async def test_messenger_says_which_fields_are_missing() -> None:
-    finding = worst(await check(messenger, subscribed_apps={"data": [{"id": APP, "subscribed_fields": ["messages"]}]}))
-    assert finding.level == "warning" and "message_echoes" in finding.text
+@pytest.mark.parametrize("missing", FIELDS)
+async def test_messenger_says_which_field_is_missing(missing: str) -> None:
+    others = [name for name in FIELDS if name != missing]
+    finding = worst(await check(messenger, subscribed_apps={"data": [{"id": APP, "subscribed_fields": others}]}))
+    assert finding.level == "warning"
+    assert f"A la suscripción de la página le falta {missing}: suscríbela con POST" in finding.text
 
 
 async def test_a_token_of_another_page_is_found_without_app_id_too() -> None:
