@@ -13,6 +13,7 @@ from connectors.message import Address, Json
 from crm.port import Crm, CrmUnavailable
 from omnicrm.settings import Settings
 from tests.support.events import (
+    ACCOUNTS,
     CUSTOMER,
     WHATSAPP,
     answer,
@@ -71,7 +72,7 @@ async def write(crm: Crm, address: Address, text: str = "hola") -> None:
 async def say(crm: Crm, address: Address, effect: str) -> None:
     """A message whose turn has this effect."""
     await write(crm, address)
-    for work in await claim(crm):
+    for work in await claim(crm, accounts=[*ACCOUNTS, "EMAIL:ventas@eum.mx"]):
         await commit(crm, work, effects=[{"effect": effect}] if work["key"] == address.key else [])
         await crm.call("omnicrm_release", p_thread=work["thread"], p_token=work["token"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from itertools import count
 from typing import Any
@@ -14,7 +15,7 @@ WHATSAPP = Address(
     channel="WA", account="MANTIS-M72HC", user="+525512345678", context={"chat_id": "5215512345678@s.whatsapp.net"}
 )
 CUSTOMER = Address(channel="IG", account="17841470026191358", user="5360758100663278")
-ACCOUNTS = ["IG:17841470026191358", "FB:104098558513421", "WA:MANTIS-M72HC", "EMAIL:hola@eum.mx", "EMAIL:ventas@eum.mx"]
+ACCOUNTS = ["IG:17841470026191358", "FB:104098558513421", "WA:MANTIS-M72HC", "EMAIL:hola@eum.mx"]
 
 
 def now() -> datetime:
@@ -82,9 +83,13 @@ async def receive(crm: Crm, *events: Any, **options: float) -> list[Json]:
     return results
 
 
-async def claim(crm: Crm, worker: str = "w", *, limit: int = 10, lease: float = 30.0) -> list[Json]:
+async def claim(
+    crm: Crm, worker: str = "w", *, limit: int = 10, lease: float = 30.0, accounts: Sequence[str] = ACCOUNTS
+) -> list[Json]:
     """What a worker gets."""
-    answer = await crm.call("omnicrm_claim", p_worker=worker, p_accounts=ACCOUNTS, p_limit=limit, p_lease_seconds=lease)
+    answer = await crm.call(
+        "omnicrm_claim", p_worker=worker, p_accounts=list(accounts), p_limit=limit, p_lease_seconds=lease
+    )
     work: list[Json] = answer["work"]
     return work
 
