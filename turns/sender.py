@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -33,8 +32,6 @@ OUTCOMES: dict[type[SendError], str] = {
 }
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 120.0
-# A longer wait goes back to the queue: a conversation whose lease ends in it would be another worker's, its send "unknown".
-LONGEST_WAIT_OF_LEASE = 0.25
 
 
 def retry_delay(attempts: int, jitter: float) -> float:
@@ -49,7 +46,6 @@ class Sender:
     def __init__(
         self, crm: Crm, platforms: Mapping[str, Platform], *, lease_seconds: float, takeover_seconds: float,
         random_number: Callable[[], float] = random.random, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._crm = crm
         self._platforms = platforms
@@ -57,9 +53,6 @@ class Sender:
         self._takeover_seconds = takeover_seconds
         self._random = random_number
         self._sleep = sleep
-        self._clock = clock
-        # When the next audio or video may leave, by account.
-        self._media_due: dict[str, float] = {}
 
     async def deliver(self, work: Claimed, begun: Json = None) -> float | None:
         """Send all that may go now, then release the conversation. ``begun``: the first step, where the commit gave it.
@@ -81,8 +74,8 @@ class Sender:
     async def _next(self, work: Claimed, platform: Platform, settled: Json) -> Json:
         arguments = {
             "p_thread": work.thread, "p_token": work.token, "p_lease_seconds": self._lease_seconds,
-            "p_rate": platform.capabilities.sends_per_second, "p_settled": settled,
-            "p_takeover_seconds": self._takeover_seconds,
+            "p_rate": platform.capabilities.sends_per_second, "p_media_rate": platform.capabilities.media_per_second,
+            "p_settled": settled, "p_takeover_seconds": self._takeover_seconds,
         }
         try:
             return await self._crm.call("omnicrm_next_send", **arguments)
@@ -95,10 +88,8 @@ class Sender:
 
     async def _send(self, work: Claimed, platform: Platform, item: Json) -> dict[str, Any]:
         message_id, attempts = item["id"], item["attempts"]
-        message = Outgoing.from_json(item["message"])
         try:
-            await self._pace_media(account_key(work), message, platform.capabilities.media_per_second)
-            platform_id = await platform.send(work.address, message, f"omnicrm:{message_id}")
+            platform_id = await platform.send(work.address, Outgoing.from_json(item["message"]), f"omnicrm:{message_id}")
         except SendError as error:
             outcome = OUTCOMES[type(error)]
             logger.warning("send failed action=send message=%s outcome=%s code=%s", message_id, outcome, error.code)
@@ -107,17 +98,6 @@ class Sender:
                 settled["retry_seconds"] = max(error.after or 0.0, retry_delay(attempts, self._random()))
             return settled
         return {"message": message_id, "outcome": "sent", "platform_id": platform_id}
-
-    async def _pace_media(self, account: str, message: Outgoing, per_second: float | None) -> None:
-        """Hold audio and video back to their own pace; that of all messages is the database's. Raises ``Retry``."""
-        if per_second is None or message.media is None or message.media.kind not in ("audio", "video"):
-            return
-        now = self._clock()
-        due = max(now, self._media_due.get(account, now))
-        if due - now > LONGEST_WAIT_OF_LEASE * self._lease_seconds:
-            raise Retry("Llegamos al límite de audios y videos del canal", after=due - now)
-        self._media_due[account] = due + 1 / per_second
-        await self._sleep(due - now)
 
 
 def account_key(work: Claimed) -> str:

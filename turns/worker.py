@@ -152,7 +152,7 @@ class Worker:
         begun = await self._crm.call(
             "omnicrm_answer", p_thread=work.thread, p_token=work.token, p_turn=self._document(turn, result, platform),
             p_reply_max_age=self._reply_max_age(work.address.channel), p_lease_seconds=self._lease_seconds,
-            p_rate=platform.capabilities.sends_per_second,
+            p_rate=platform.capabilities.sends_per_second, p_media_rate=platform.capabilities.media_per_second,
         )
         if work.needs_profile:
             self._aside(self._profile(work, platform))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from connectors.message import Capabilities
 
-# Audio and video: 10 a second for an account, on either channel. Each process of the bot keeps this pace for itself, and there
-# are two unless set otherwise: both together stay below.
-MEDIA_PER_SECOND = 4.0
+# Audio and video: 10 a second for an account, on either channel.
+MEDIA_PER_SECOND = 8.0
 
 MESSENGER = Capabilities(
     # "Must be less than 2000 characters".
