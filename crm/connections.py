@@ -64,6 +64,9 @@ def read_dsn(dsn: str) -> Target:
         parts = conninfo_to_dict(plain)
     except psycopg.ProgrammingError:
         raise CrmMisconfigured("DATABASE_URL cannot be read; expected postgresql://user:password@host:5432/database") from None
+    # A password's raw "@" or "/" ends it early: what follows would be the host or the port, which errors and logs repeat.
+    if "@" in f"{parts.get('host')}{parts.get('dbname')}" or not str(parts.get("port") or 0).isdigit():
+        raise CrmMisconfigured("DATABASE_URL: write the signs in its password as codes: @ is %40, / is %2F, : is %3A, # is %23")
     return Target(plain, announced or str(parts.get("port")) == "6543")
 
 

@@ -68,6 +68,8 @@ _REASONS = [
     (r"month must be in .*|day is out of range .*", "lleva una fecha que no existe"),
 ]
 
+_SIGNS = "Los signos raros de la contraseña van en clave: @ es %40, / es %2F, : es %3A, # es %23"
+
 # Whole lines.
 _LINES = [
     (r"(\w+): the value is wrong: .*\. Copy it again.*",
@@ -77,6 +79,8 @@ _LINES = [
     (r"(\w+) is set but (\w+) is not: .*", rf"Falta \2, que \1 necesita: {_PUT}, o usa DATABASE_URL."),
     (r"DATABASE_URL cannot be read; expected (.*)", r"DATABASE_URL no se puede leer: debe ser como \1. Corrígelo en .env."),
     (r"DATABASE_URL still holds (\[.*\]): .*", r"DATABASE_URL todavía dice \1: pon ahí la contraseña de la base."),
+    (r"DATABASE_URL: write the signs .*",
+     f"DATABASE_URL está mal escrita: el servidor o el puerto no se entienden. {_SIGNS}."),
     (r"SUPABASE_SECRET_KEY is .*",
      "SUPABASE_SECRET_KEY no es la clave secreta: copia la de Supabase que empieza con sb_secret_ (o el JWT service_role)."),
     (r"DATA_DIR: '(.*)' cannot be used: (.*)\. Set it .*",
@@ -86,13 +90,12 @@ _LINES = [
     (r"(.*) belongs to somebody else: .*", r"\1 es de otro usuario: bórrala."),
 ]  # fmt: skip
 
-_SIGNS = "Los signos raros de la contraseña van en clave: @ es %40, / es %2F, : es %3A, # es %23"
 _POOLER = "Si la base es de Supabase, copia la dirección de Connect › Session pooler"
 
 # What PostgreSQL, its client, the network and Supabase say of a database that cannot be used. The first that is found counts:
 # some say "does not exist" or "cannot be reached" of several things.
 _DATABASE = [
-    (r"failed to resolve host '.*@.*'|Servname not supported|invalid port number",
+    (r"Servname not supported|invalid port number",
      f"DATABASE_URL está mal escrita: el servidor o el puerto no se entienden. {_SIGNS}."),
     (r"failed to resolve host '(.*?)'",
      rf"No se encuentra el servidor «\1». Revisa la dirección en DATABASE_URL y que esta máquina tenga internet. {_POOLER}."),

@@ -79,7 +79,11 @@ def test_a_transaction_pooler_is_known_by_its_address(url: str, pooler: bool) ->
     assert ("sslmode=require" in target.conninfo) is ("sslmode" in url)
 
 
-@pytest.mark.parametrize("url", ["https://abc.supabase.co", "postgresql://me:[YOUR-PASSWORD]@h/db", "postgresql://h:port/x?what=1"])
+@pytest.mark.parametrize(
+    "url",
+    ["https://abc.supabase.co", "postgresql://me:[YOUR-PASSWORD]@h/db", "postgresql://h:port/x?what=1", "postgresql://me:x@y@h/db",
+     "postgresql://me:/x@h/db", "postgresql://me:x/y@h:5432/db"],
+)  # fmt: skip
 def test_an_address_that_cannot_work_is_told_without_its_password(url: str) -> None:
     with pytest.raises(CrmMisconfigured) as caught:
         read_dsn(url.replace("me:", "me:hush"))
