@@ -140,7 +140,7 @@ class RasaDialogue:
         if len(turn.message_ids) > 1:
             for said in (next_turn([message]) for message in work.inbound if message.id in turn.message_ids):
                 if consent := await self.consent(said):
-                    asked = said.text if consent == ("in" if work.opted_out else "out") else None
+                    asked = said.text if asked or consent == ("in" if work.opted_out else "out") else None
         return asked or turn.text
 
     def _consented(self, work: Claimed, intent: str) -> TurnResult | None:

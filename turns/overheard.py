@@ -49,9 +49,9 @@ class Overhearing:
     async def round(self) -> int:
         """Read one batch; returns how many messages it had. Raises ``CrmError``."""
         unheard = [Received.from_json(row) for row in await self._crm.call("omnicrm_unheard", p_limit=BATCH)]
-        if unheard:
-            heard = [{"id": message.id, "consent": await self._consent(message)} for message in unheard]
-            await self._crm.call("omnicrm_hear", p_heard=heard)
+        for message in unheard:
+            # One at a time: a call that holds many conversations would stand in the way of deliveries.
+            await self._crm.call("omnicrm_hear", p_message=message.id, p_consent=await self._consent(message))
         return len(unheard)
 
     async def _consent(self, message: Received) -> str | None:

@@ -1,9 +1,13 @@
 -- "Baja" holds for good, "alta" ends it: wherever the sender writes from in that channel, and also in messages that no turn
 -- answers, because a person or another app holds the conversation, or they came too late or too many. The bot reads those for this alone.
 
--- An older message was dealt with: only what comes from now on is read.
+-- Both at once, as a turn takes them: a bot that works meanwhile waits, and neither waits for the other.
+lock table omnicrm.threads, omnicrm.messages in access exclusive mode;
+
+-- An older message was dealt with: only what waits now or comes later is read.
 alter table omnicrm.messages add column if not exists heard boolean not null default true;
 alter table omnicrm.messages alter column heard set default false;
+update omnicrm.messages set heard = false where status = 'received' and heard;
 create index if not exists messages_unheard_idx on omnicrm.messages (id)
     where status = 'ignored' and reason in ('human', 'standby', 'stale', 'limit') and not heard;
 
@@ -13,15 +17,24 @@ drop function if exists omnicrm.mind_unread();
 -- The newest message whose "baja" or "alta" counted: whatever is read later of older ones does not.
 alter table omnicrm.threads add column if not exists consent_message bigint;
 
+create or replace function omnicrm.lock_consent(p_channel text, p_sender text) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform pg_advisory_xact_lock(hashtextextended('consent:' || p_channel || ':' || p_sender, 0));
+end
+$$;
+
 -- Who proved to be the sender speaks for all of the sender's conversations in that channel. Who did not (a mail that nobody
 -- vouches for, each thread of which is a conversation of its own) speaks for the unproven ones of that address: they silence
--- nobody who proves who they are. What waits to be sent there is not sent any more, but for the answer to this very message.
+-- nobody who proves who they are. What waits to be sent there is not sent any more (omnicrm_next_send).
 drop function if exists omnicrm.note_consent(omnicrm.threads, text);
 create or replace function omnicrm.note_consent(t omnicrm.threads, p_state text, p_message bigint) returns void
 language plpgsql set search_path = '' as $$
 declare
     told omnicrm.threads;
 begin
+    -- A conversation that begins in this moment is told of it by one of the two.
+    perform omnicrm.lock_consent(t.channel, t.sender);
     for told in
         update omnicrm.threads x set opted_out = (p_state = 'out'), consent_message = p_message
         where x.channel = t.channel and x.sender = t.sender and (t.user_id = t.sender or x.user_id <> x.sender)
@@ -29,9 +42,9 @@ begin
         returning *
     loop
         update omnicrm.people set consent = consent || jsonb_build_object(t.channel, jsonb_build_object('state', p_state, 'at', now()))
-        where client_id = told.client_id;
-        update omnicrm.messages set status = 'withdrawn', reason = 'opted_out'
-        where told.opted_out and thread_id = told.id and direction = 'out' and status = 'queued' and author = 'bot' and answers < p_message;
+        -- A client who is joined with an unproven sender is not that sender: what programs may send is read here.
+        where client_id = told.client_id and (t.user_id = t.sender or not exists (
+            select from omnicrm.threads x where x.client_id = told.client_id and x.channel = told.channel and x.user_id = x.sender));
     end loop;
 end
 $$;
@@ -117,14 +130,22 @@ begin
 end
 $$;
 
+-- What was said before this, of one conversation each, holds for the sender's others, too.
+update omnicrm.threads x set opted_out = true
+where not x.opted_out and x.consent_message is null and exists (
+    select from omnicrm.threads t
+    where t.channel = x.channel and t.sender = x.sender and t.opted_out and t.consent_message is null
+        and (t.user_id = t.sender or x.user_id <> x.sender));
+
 -- A new conversation begins as the sender's others stand: by what was said unproven if it is unproven itself, else by what was
 -- proven.
 create or replace function omnicrm.inherit_consent() returns trigger
 language plpgsql set search_path = '' as $$
 begin
+    perform omnicrm.lock_consent(new.channel, new.sender);
     select x.opted_out, x.consent_message into new.opted_out, new.consent_message from omnicrm.threads x
     where x.channel = new.channel and x.sender = new.sender and (new.user_id <> new.sender or x.user_id = x.sender)
-    order by x.user_id = x.sender, x.id desc limit 1;
+    order by x.user_id = x.sender, x.consent_message desc nulls last, x.opted_out desc limit 1;
     new.opted_out := coalesce(new.opted_out, false);
     return new;
 end
@@ -143,28 +164,25 @@ language sql stable set search_path = '' as $$
     ) m
 $$;
 
--- What was read in them: [{"id": …, "consent": "out", "in" or null}], oldest first. Each counts once, whoever else read it.
--- Returns {"heard": n}.
-create or replace function public.omnicrm_hear(p_heard jsonb) returns jsonb
+-- What was read in one of them: "out", "in" or null. It counts once, whoever else read it. Returns {"heard": bool}.
+create or replace function public.omnicrm_hear(p_message bigint, p_consent text) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-    x record;
     t omnicrm.threads;
-    n integer := 0;
 begin
-    for x in select * from jsonb_to_recordset(p_heard) as y (id bigint, consent text) order by id loop
-        -- The thread before its message, as everywhere.
-        select h.* into t from omnicrm.threads h join omnicrm.messages m on m.thread_id = h.id where m.id = x.id for update of h;
-        update omnicrm.messages set heard = true where id = x.id and not heard;
-        continue when not found;
-        n := n + 1;
-        continue when x.consent is null;
-        perform omnicrm.note_consent(t, x.consent, x.id);
+    -- The thread before its message, as everywhere.
+    select h.* into t from omnicrm.threads h join omnicrm.messages m on m.thread_id = h.id where m.id = p_message for update of h;
+    update omnicrm.messages set heard = true where id = p_message and not heard;
+    if not found then
+        return '{"heard": false}';
+    end if;
+    if p_consent is not null then
+        perform omnicrm.note_consent(t, p_consent, p_message);
         -- The customer is told nothing, so the staff is.
-        update omnicrm.threads set attention_since = now(),
-            attention = case x.consent when 'out' then 'pidió no recibir más mensajes' else 'pidió volver a recibir mensajes' end
-        where id = t.id and consent_message = x.id;
-    end loop;
-    return jsonb_build_object('heard', n);
+        update omnicrm.threads set attention_since = now(), attention = coalesce(attention || '; ', '')
+            || case p_consent when 'out' then 'pidió no recibir más mensajes' else 'pidió volver a recibir mensajes' end
+        where id = t.id and consent_message = p_message;
+    end if;
+    return '{"heard": true}';
 end
 $$;

@@ -100,10 +100,10 @@ begin
             where thread_id = m.thread_id and direction = 'out' and status = 'withdrawn' and reason = p_platform_id;
             update omnicrm.messages set status = 'received', reason = null
             where thread_id = m.thread_id and direction = 'in' and status = 'ignored' and reason = 'human' and id > coalesce(m.answers, m.id);
-            update omnicrm.threads set due_at = least(due_at, now()), attention = coalesce(attention, mistaken.content ->> 'attention'),
-                attention_since = coalesce(attention_since, (mistaken.content ->> 'attention_since')::timestamptz)
-            where id = m.thread_id;
+            update omnicrm.threads set due_at = least(due_at, now()) where id = m.thread_id;
         end if;
+        update omnicrm.threads set attention = mistaken.content ->> 'attention', attention_since = (mistaken.content ->> 'attention_since')::timestamptz
+        where id = m.thread_id and attention is null;
         update omnicrm.messages set status = mistaken.status where id = m.id and mistaken.status in ('delivered', 'read');
     end if;
 end
@@ -118,7 +118,7 @@ declare
     added bigint;
 begin
     -- The worker that sent it settles under the same lock: without it, the settling could slip between the looks below.
-    perform from omnicrm.threads where id = t.id for update;
+    select * into t from omnicrm.threads where id = t.id for update;
     select id into ours from omnicrm.messages
     where thread_id = t.id and direction = 'out' and platform_id = e ->> 'platform_id' and event_key is null limit 1;
     if ours is null and e ->> 'reference' ~ '^omnicrm:\d+$' then
@@ -145,6 +145,10 @@ begin
         return jsonb_build_object('stored', true, 'thread', t.id, 'echo', 'own');
     end if;
 
+    -- Taken back already: that may be told first.
+    if exists (select from omnicrm.platform_events p where p.about = e ->> 'platform_id' and p.type = 'unsend') then
+        e := e || '{"text": null, "attachments": []}';
+    end if;
     insert into omnicrm.messages (thread_id, direction, author, status, kind, text, content, event_key, platform_id, occurred_at, sent_at)
     values (t.id, 'out', 'agent', 'sent', e ->> 'kind', e ->> 'text',
         -- Should it turn out to be ours, this comes back.
@@ -156,7 +160,9 @@ begin
     if added is null then
         return jsonb_build_object('stored', false, 'thread', t.id);
     end if;
-    perform omnicrm.take_over(t.id, p_takeover_seconds, 'escribió una persona', e ->> 'platform_id');
+    -- Should this echo turn out to be ours, the bot gets back only what it had.
+    perform omnicrm.take_over(t.id, p_takeover_seconds, 'escribió una persona',
+        case when omnicrm.is_human(t) then t.owner_event else e ->> 'platform_id' end);
     update omnicrm.threads set attention = null, attention_since = null where id = t.id;
     update public.conversations set last_message_at = greatest(last_message_at, (e ->> 'timestamp')::timestamptz) where id = t.conversation_id;
     return jsonb_build_object('stored', true, 'thread', t.id, 'echo', 'person');

@@ -45,6 +45,9 @@ begin
         end if;
         if omnicrm.is_human(t) and m.author = 'bot' and t.owner_since > m.created_at then
             update omnicrm.messages set status = 'withdrawn', reason = t.owner_event where id = m.id;
+        elsif t.opted_out and (m.author = 'system' or m.author = 'bot' and m.answers < t.consent_message) then
+            -- The answer to "baja" itself still leaves, and what a person writes.
+            update omnicrm.messages set status = 'withdrawn', reason = 'opted_out' where id = m.id;
         elsif m.expires_at < now() then
             update omnicrm.messages set status = 'failed', reason = 'expired' where id = m.id;
             update omnicrm.threads set attention = 'una respuesta caducó sin salir', attention_since = now() where id = t.id;

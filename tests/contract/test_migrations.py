@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from connectors.message import Contact
+from connectors.message import Contact, event_to_json
 from crm.connect import open_crm
 from crm.port import CrmMisconfigured, CrmUnavailable
 from omnicrm.migrate import Migration, MigrationError, migrate, pending, read_migrations
@@ -253,3 +256,51 @@ def test_a_database_that_is_away_or_closed_is_told_plainly(empty_database: Datab
         migrate(f"postgresql://x@127.0.0.1:{free_port()}/x")
     with pytest.raises(CrmMisconfigured):
         migrate(empty_database.url.replace("a%20password", "wrong"))
+
+
+def before(version: str) -> list[Migration]:
+    """The migrations older than this one."""
+    return [migration for migration in read_migrations() if migration.version < version]
+
+
+def deliver(database: Database, *events: Any) -> None:
+    """Store a delivery without any of our Python."""
+    database.run("select omnicrm_receive(%s::jsonb)", json.dumps([event_to_json(event) for event in events]))
+
+
+async def test_what_waits_while_the_schema_changes_is_heard_later(empty_database: Database) -> None:
+    migrate(empty_database.url, migrations=before("20261128"))
+    deliver(empty_database, inbound("hola"), echo("soy Ana", "agent-1"), inbound("de antes"))
+    empty_database.run("update omnicrm.threads set owner = 'bot'")
+    deliver(empty_database, inbound("baja"))
+    migrate(empty_database.url)
+    deliver(empty_database, echo("aquí sigo", "agent-2"))
+    crm = await open_crm(Settings(database_url=empty_database.url))
+    assert [m["text"] for m in await crm.call("omnicrm_unheard", p_limit=20)] == ["baja"]
+    await crm.close()
+
+
+async def test_an_old_baja_holds_for_all_of_its_sender(empty_database: Database) -> None:
+    migrate(empty_database.url, migrations=before("20261128"))
+    second, third = (replace(WHATSAPP, account=account) for account in ("SECOND", "THIRD"))
+    deliver(empty_database, inbound(address=WHATSAPP), inbound(address=second), inbound())
+    empty_database.run("update omnicrm.threads set opted_out = true where key = %s", WHATSAPP.key)
+    migrate(empty_database.url)
+    deliver(empty_database, inbound(address=third))
+    assert empty_database.run("select channel, opted_out from omnicrm.threads order by id") == [
+        ("WA", True), ("WA", True), ("IG", False), ("WA", True)
+    ]  # fmt: skip
+
+
+def test_the_schema_changes_under_a_bot_that_works(empty_database: Database) -> None:
+    migrate(empty_database.url, migrations=before("20261128"))
+    deliver(empty_database, inbound())
+    with psycopg.connect(empty_database.admin_dsn) as turn, ThreadPoolExecutor(1) as other:
+        turn.execute("select from omnicrm.threads for update")
+        migrating = other.submit(migrate, empty_database.url)
+        deadline = time.monotonic() + 10
+        while not empty_database.run("select 1 from pg_locks where not granted"):
+            assert time.monotonic() < deadline
+        turn.execute("update omnicrm.messages set status = 'handled'")
+        turn.commit()
+        migrating.result(timeout=30)

@@ -48,6 +48,7 @@ def several(*texts: str, opted_out: bool = False) -> tuple[Claimed, TurnInput]:
         (["quiero 3 frascos de árnica", "ya no me escriban", "ok"], False, "opt_out", "utter_baja_confirmada"),
         (["ALTA", "hola"], True, "opt_in", "utter_alta_confirmada"),
         (["BAJA", "ALTA", "quiero pedir árnica"], True, "opt_in", "utter_alta_confirmada"),
+        (["dame de baja", "no, sí quiero recibir sus mensajes"], False, "opt_in", "utter_alta_confirmada"),
         (["ALTA", "cuánto cuesta el árnica?"], False, "handover", "utter_tropiezo"),
     ],
 )
@@ -63,8 +64,9 @@ async def test_baja_and_alta_count_beside_other_words_and_without_actions(
     assert result.dialogue == WORK.dialogue
 
 
-async def test_who_opted_out_is_not_answered_whatever_else_comes_in_one_turn(agent: Agent) -> None:
+@pytest.mark.parametrize("texts", [("hola", "BAJA", "gracias"), ("alta", "baja"), ("hola", "gracias")])
+async def test_who_opted_out_is_not_answered_whatever_comes_in_one_turn(agent: Agent, texts: tuple[str, ...]) -> None:
     from turns.dialogue import RasaDialogue
 
-    result = await RasaDialogue(agent, 25.0).run(*several("hola", "BAJA", "gracias", opted_out=True), "instagram")
+    result = await RasaDialogue(agent, 25.0).run(*several(*texts, opted_out=True), "instagram")
     assert (result.silent, result.replies, result.effects) == ("opted_out", (), ())

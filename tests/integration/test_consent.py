@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
-from connectors.message import Address, Json
+from connectors.message import Address, Json, event_to_json
 from crm.port import Crm, CrmUnavailable
 from omnicrm.settings import Settings
 from tests.support.events import (
@@ -136,6 +138,35 @@ async def test_what_was_never_proven_says_nothing_of_who_proves_it_later(crm: Cr
     assert await out(crm, PROVEN) == [False]
 
 
+async def test_a_client_joined_with_somebody_unproven_is_not_silenced_by_them(crm: Crm, database: Database) -> None:
+    await write(crm, PROVEN)
+    await write(crm, FORGED)
+    keep, gone = (str(client) for (client,) in database.run("select client_id from omnicrm.threads order by id"))
+    await crm.call("omnicrm_merge", p_keep=keep, p_gone=gone, p_reason="x", p_by="Ana")
+    await say(crm, FORGED, "opt_out")
+    target = {"conversation": str((await conversation(crm, PROVEN.key))["conversation"])}
+    parts = [{"message": {"text": "Tu pedido está listo."}, "payloads": []}]
+    told = await crm.call("omnicrm_send_message", p_target=target, p_author="system", p_person="tienda", p_parts=parts)
+    assert "refused" not in told
+
+
+async def test_a_conversation_that_begins_in_that_moment_is_out_as_well(crm: Crm, database: Database) -> None:
+    await write(crm, PROVEN)
+    (work,) = await claim(crm)
+    with psycopg.connect(database.admin_dsn) as beginning:
+        beginning.execute("select omnicrm_receive(%s::jsonb)", (json.dumps([event_to_json(inbound(address=OTHER_BOX))]),))
+        leaving = asyncio.create_task(commit(crm, work, effects=[{"effect": "opt_out"}]))
+        await eventually(lambda: waits_for_a_lock(database))
+        beginning.commit()
+    await leaving
+    assert await out(crm, PROVEN, OTHER_BOX) == [True, True]
+
+
+async def waits_for_a_lock(database: Database) -> bool:
+    """Whether somebody waits for another transaction."""
+    return bool(database.run("select 1 from pg_locks where not granted"))
+
+
 async def test_one_phone_is_out_on_all_numbers_of_the_shop(crm: Crm, database: Database) -> None:
     other = replace(WHATSAPP, account="OTRO-CANAL")
     await write(crm, other)
@@ -178,7 +209,8 @@ async def test_baja_is_heard_where_no_turn_answers(crm: Crm, database: Database,
     assert (await conversation(crm))["messages"][-1 if why != "taken while it waits" else 1]["status"] == "ignored"
     assert "baja" in await hear(crm)
     held = await conversation(crm)
-    assert (held["opted_out"], held["attention"]) == (True, "pidió no recibir más mensajes")
+    assert held["opted_out"]
+    assert held["attention"].endswith("pidió no recibir más mensajes")
     assert database.run("select consent #>> '{IG,state}' from omnicrm.people") == [("out",)]
     assert await hear(crm) == []
 
@@ -192,7 +224,7 @@ async def test_alta_is_heard_there_too_and_other_words_change_nothing(crm: Crm, 
     await receive(crm, inbound("alta"))
     await hear(crm)
     held = await conversation(crm)
-    assert (held["opted_out"], held["attention"]) == (False, "pidió volver a recibir mensajes")
+    assert (held["opted_out"], held["attention"]) == (False, "pidió no recibir más mensajes; pidió volver a recibir mensajes")
 
 
 async def test_what_has_a_turn_is_left_to_it(crm: Crm) -> None:
@@ -209,8 +241,8 @@ async def test_what_was_said_last_stands_whoever_reads_it(crm: Crm, database: Da
     await receive(crm, inbound("alta"))
     await hear(crm)
     # Another process read the first message long ago, and says so only now.
-    told = await crm.call("omnicrm_hear", p_heard=[{"id": slow[0]["id"], "consent": "out"}])
-    assert (told, await out(crm, CUSTOMER)) == ({"heard": 0}, [False])
+    told = await crm.call("omnicrm_hear", p_message=slow[0]["id"], p_consent="out")
+    assert (told, await out(crm, CUSTOMER)) == ({"heard": False}, [False])
 
 
 async def test_an_older_message_that_is_read_late_undoes_nothing_that_a_turn_decided(crm: Crm, database: Database) -> None:
@@ -238,6 +270,34 @@ async def test_what_waits_to_be_sent_when_baja_comes_is_not_sent(crm: Crm) -> No
     await commit(crm, work, "Sí tenemos.")
     await say(crm, OTHER_BOX, "opt_out")
     assert "send" not in await next_send(crm, work)
+
+
+async def test_what_is_being_sent_when_baja_comes_is_not_tried_again(crm: Crm) -> None:
+    await write(crm, PROVEN, "¿tienen tila?")
+    (work,) = await claim(crm)
+    await commit(crm, work, "Sí tenemos.")
+    send = (await next_send(crm, work))["send"]
+    await say(crm, OTHER_BOX, "opt_out")
+    retry = {"message": send["id"], "outcome": "retry", "retry_seconds": 0.0, "error": {}}
+    assert "send" not in await next_send(crm, work, retry)
+    (reply,) = [m for m in (await conversation(crm, PROVEN.key))["messages"] if m["direction"] == "out"]
+    assert (reply["status"], reply["reason"]) == ("withdrawn", "opted_out")
+
+
+@pytest.mark.parametrize(("author", "leaves"), [("system", False), ("agent", True)])
+async def test_what_programs_wrote_before_baja_does_not_leave_and_what_people_wrote_does(
+    crm: Crm, author: str, leaves: bool
+) -> None:
+    await write(crm, CUSTOMER)
+    (work,) = await claim(crm)
+    await commit(crm, work)
+    await crm.call("omnicrm_release", p_thread=work["thread"], p_token=work["token"])
+    target = {"conversation": str((await conversation(crm))["conversation"])}
+    parts = [{"message": {"text": "Mañana cerramos."}, "payloads": []}]
+    await crm.call("omnicrm_send_message", p_target=target, p_author=author, p_person="Ana", p_parts=parts)
+    await say(crm, CUSTOMER, "opt_out")
+    (work,) = await claim(crm)
+    assert ("send" in await next_send(crm, work)) == leaves
 
 
 async def test_baja_itself_is_confirmed(crm: Crm) -> None:
@@ -305,7 +365,7 @@ async def test_it_reads_on_until_all_is_read_and_waits_for_an_absent_database(cr
                 overhearing.wake()
                 raise CrmUnavailable("gone")
             told = await crm.call(function, **arguments)
-            if calls.count("omnicrm_hear") == 2:
+            if calls.count("omnicrm_hear") == BATCH + 2:
                 all_read.set()
             return told
 

@@ -198,6 +198,17 @@ async def test_such_an_echo_costs_none_of_the_customers_messages(crm: Crm, datab
     assert [m["text"] for m in again["inbound"]] == ["y otra pregunta", "¿sigues ahí?"]
 
 
+async def test_such_an_echo_takes_nothing_from_a_person_who_holds_the_conversation(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "uno")
+    send = (await next_send(crm, work))["send"]
+    await receive(crm, echo("Soy Ana, te ayudo", "ana-1"), inbound("gracias, Ana"), echo("the platform changed these", "our-1"))
+    await next_send(crm, work, {"message": send["id"], "outcome": "sent", "platform_id": "our-1"})
+    assert (await conversation(crm))["owner"] == "human"
+    assert await statuses(crm, "in") == ["handled", "ignored"]
+
+
 async def unknown(crm: Crm, message: dict[str, Any]) -> None:
     """A reply of which nobody knows whether it arrived."""
     await receive(crm, inbound())
@@ -256,6 +267,13 @@ async def test_what_the_shop_takes_back_is_gone(crm: Crm, database: Database) ->
     held = await conversation(crm)
     assert [(m["author"], m["text"]) for m in held["messages"]] == [("customer", "el precio"), ("agent", None)]
     assert held["dialogue"]["events"][0]["text"] == "el precio"
+
+
+async def test_what_the_shop_took_back_before_its_echo_came_is_not_kept(crm: Crm) -> None:
+    await receive(crm, inbound())
+    await receive(crm, unsend("staff-1"), echo("secreto", "staff-1"))
+    held = await conversation(crm)
+    assert (held["owner"], [m["text"] for m in held["messages"]]) == ("human", ["hola", None])
 
 
 async def test_a_person_who_writes_silences_the_bot(crm: Crm) -> None:
