@@ -9,7 +9,7 @@ from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
-from actions.base import Events, ShopAction, entities_of, in_form, intent_of, say, text_of
+from actions.base import FORM, Events, ShopAction, entities_of, in_form, intent_of, say, text_of
 from actions.effects import hand_over
 from actions.services import Services
 from ara.catalogue import Product
@@ -81,8 +81,8 @@ class ActionAra(ShopAction):
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Answer through Ara."""
         events = await ask_ara(self.services, dispatcher, tracker)
-        # Where no rule says what comes next, Rasa would choose this action again and again. A form asks on by itself.
-        return events if in_form(tracker) else [*events, FollowupAction("action_listen")]
+        # Where no rule says what comes next, Rasa would choose this action again and again. After a hand-over wind_up listens.
+        return [*events, FollowupAction(FORM if in_form(tracker) else "action_listen")]
 
 
 class ActionConocimiento(ShopAction):

@@ -13,6 +13,7 @@ from ara.prompt import Line
 from tests.unit.actions.conftest import KNOWLEDGE, make_tracker, run
 
 HANDOVER = {"effect": "handover", "reason": "el bot no supo responder"}
+ASK_ON, LISTEN = FollowupAction("pedido_form"), FollowupAction("action_listen")
 
 
 def text(identifier: str) -> str:
@@ -125,9 +126,9 @@ async def test_ara_hands_over_when_the_database_is_down(services):
 
 async def test_in_an_order_ara_answers_and_the_order_stands(services):
     services.memory.finds = ("devoluciones/devoluciones-y-cambios",)
-    for action in (ActionAra, ActionConocimiento):
+    for action, events in ((ActionAra, [ASK_ON]), (ActionConocimiento, [])):
         outcome = await run(action(services), make_tracker("aceptan devoluciones?", "fuera_de_tema", form=True))
-        assert (outcome.said, outcome.effects, outcome.events) == ([text("devoluciones/devoluciones-y-cambios")], [], [])
+        assert (outcome.said, outcome.effects, outcome.events) == ([text("devoluciones/devoluciones-y-cambios")], [], events)
 
 
 @pytest.mark.parametrize("unanswered", [None, 1])
@@ -135,7 +136,7 @@ async def test_an_order_bears_two_questions_without_an_answer(services, unanswer
     tracker = make_tracker("quién ganó el partido", "fuera_de_tema", form=True, sin_respuesta=unanswered)
     outcome = await run(ActionAra(services), tracker)
     assert (outcome.said, outcome.effects) == (["utter_retomar_pedido"], [])
-    assert outcome.events == [SlotSet("sin_respuesta", (unanswered or 0) + 1)]
+    assert outcome.events == [SlotSet("sin_respuesta", (unanswered or 0) + 1), ASK_ON]
 
 
 @pytest.mark.parametrize(("asked_for", "reason"), [
@@ -149,12 +150,18 @@ async def test_the_third_goes_to_a_person_and_ends_the_order(services, asked_for
     assert outcome.said == ["utter_no_se", "utter_fuera_de_horario"]
     assert outcome.effects == [{"effect": "handover", "reason": reason}]
     assert outcome.slots == {"requested_slot": None, "producto": None, "cantidad": None, "sin_respuesta": None}
-    assert [e for e in outcome.events if e["event"] != "slot"] == [ActiveLoop(None), FollowupAction("action_listen")]
+    assert [e for e in outcome.events if e["event"] != "slot"] == [ASK_ON, ActiveLoop(None), LISTEN]  # the last one counts
 
 
 async def test_in_an_order_no_words_bring_its_own_question_again(services):
     outcome = await run(ActionAra(services), make_tracker("???", "fuera_de_tema", form=True))
-    assert (outcome.messages, outcome.events) == ([], [])
+    assert (outcome.messages, outcome.events) == ([], [ASK_ON])
+
+
+@pytest.mark.parametrize(("form", "then"), [(False, LISTEN), (True, ASK_ON)])
+async def test_ara_never_follows_herself(services, form: bool, then: dict[str, object]):
+    outcome = await run(ActionAra(services), make_tracker("hacen envíos", "nlu_fallback", form=form))
+    assert outcome.events[-1] == then
 
 
 @pytest.mark.parametrize("said", ["👍", "...", "/adjunto", None])
