@@ -45,6 +45,25 @@ async def test_what_is_heard(heard, text: str, consent: str | None) -> None:  # 
     assert await heard(text) == consent
 
 
+# The words of a wish that is not there: a complaint, a size, a body, a hospital.
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no me llegan sus mensajes", "ya no recibo sus mensajes", "por qué ya no me escriben?", "la más baja",
+        "no he recibido mensajes de ustedes", "ya no me manden ese producto", "no me mandes audios", "no me llamen, escríbanme",
+        "entreguen en planta baja por favor", "quiero dar de baja mi pedido", "me dieron de baja del imss",
+        "la señal está baja", "ando baja de hierro", "ando baja de defensas", "sufro de presión baja",
+        "tengo baja autoestima", "lo dieron de alta del hospital", "me acaban de dar de alta",
+        "te doy de alta", "me dan de alta en su sistema?",
+        "glucosa alta", "tengo fiebre alta", "tengo la azúcar alta", "es de alta pureza?", "alta calidad?",
+    ],
+)  # fmt: skip
+async def test_who_asks_for_neither_gets_neither(agent: Agent, heard, text: str) -> None:  # type: ignore[no-untyped-def]
+    assert await heard(text) is None
+    # In a turn less sureness is enough to act on.
+    assert (await agent.parse_message(text))["intent"]["name"] not in ("baja", "alta")
+
+
 async def test_a_picture_says_nothing(heard) -> None:  # type: ignore[no-untyped-def]
     assert await heard(None, kind="image") is None
 
