@@ -11,7 +11,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
 from actions.ask import TOPIC_OF_INTENT, about_product, ask_ara, order_payload
-from actions.base import Events, ShopAction, forgotten_order, intent_of, say, text_of, wind_up
+from actions.base import Events, ShopAction, entities_of, forgotten_order, intent_of, say, text_of, wind_up
 from actions.effects import place_order
 from actions.quantity import parse_quantity
 from actions.services import Services, shared_services
@@ -50,7 +50,7 @@ class ValidatePedidoForm(FormValidationAction):
         self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
     ) -> dict[str, Any]:
         """The catalogue's name of the product meant; None asks again and says why."""
-        typed = clean(" , ".join(map(str, value)) if isinstance(value, list) else str(value or ""), 300)
+        typed = clean(_all_said("producto", value, tracker), 300)
         knowledge = self.services.knowledge()
         if not knowledge.products:
             # Without a catalogue every order is a person's to check: it is not lost for that.
@@ -59,6 +59,8 @@ class ValidatePedidoForm(FormValidationAction):
         if not found:
             return {"producto": None, **await self._unclear("utter_producto_desconocido", dispatcher, tracker)}
         if len(found) > 1:
+            for answer in filter(None, (_asked_for(product, tracker) for product in found)):
+                dispatcher.utter_message(text=answer)
             say(dispatcher, "utter_uno_por_uno", quick_replies=_choices(found))
             return {"producto": None}
         product = found[0]
@@ -83,9 +85,12 @@ class ValidatePedidoForm(FormValidationAction):
         """A whole number of pieces; None asks again."""
         if value is None:
             return {"cantidad": None}
-        ignored = [name for product in self.services.knowledge().products for name in product.names]
-        quantity = parse_quantity(" ".join(map(str, value)) if isinstance(value, list) else value, ignore=ignored)
+        knowledge = self.services.knowledge()
+        ignored = [name for product in knowledge.products for name in product.names]
+        quantity = parse_quantity(_all_said("cantidad", value, tracker), ignore=ignored)
         if quantity is None:
+            if len(knowledge.find_products(_all_said("producto", None, tracker))) > 1:
+                return {"cantidad": None}  # "2 de árnica y 3 de tila": which comes first is asked before how many
             return {"cantidad": None, **await self._unclear("utter_cantidad_invalida", dispatcher, tracker)}
         return {"cantidad": quantity}
 
@@ -133,6 +138,12 @@ def _asked_for(product: Product, tracker: Tracker) -> str:
     topic = TOPIC_OF_INTENT.get(intent_of(tracker), "")
     named = {word for name in product.names for word in words(name)}
     return about_product(topic, product) if topic and set(words(text_of(tracker))) - named else ""
+
+
+def _all_said(slot: str, value: Any, tracker: Tracker) -> str:
+    """All that the message says for a slot: of several values Rasa puts the last one alone into it."""
+    said = entities_of(tracker, slot) or (value if isinstance(value, list) else [value])
+    return " , ".join(str(each) for each in said if each is not None)
 
 
 def _choices(products: list[Product]) -> list[dict[str, str]]:

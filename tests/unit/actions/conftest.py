@@ -93,7 +93,11 @@ class Outcome:
 def make_tracker(
     text: str = "", intent: str = "", *, sender: str = "ig:17841:99", form: bool = False, events=(), entities=None, **slots
 ):
-    found = [{"entity": name, "value": value} for name, value in (entities or {}).items()]
+    found = [
+        {"entity": name, "value": value}
+        for name, values in (entities or {}).items()
+        for value in (values if isinstance(values, list) else [values])
+    ]
     message = {"text": text, "intent": {"name": intent}, "entities": found}
     loop = {"name": "pedido_form"} if form else {}
     return Tracker(sender, dict(slots), message, list(events), False, None, loop, "action_listen")

@@ -16,11 +16,11 @@ FORGOTTEN = {"producto": None, "cantidad": None, "sin_respuesta": None}
 RETURNS = KNOWLEDGE.document("devoluciones/devoluciones-y-cambios")
 
 
-def answering(slot: str, value, text: str | None = None, *, intent: str = "hacer_pedido", **slots):
+def answering(slot: str, value, text: str | None = None, *, intent: str = "hacer_pedido", entities=None, **slots):
     """A tracker in which the customer just filled a slot of the form."""
     slots = {"producto": None, "cantidad": None, "requested_slot": slot, **slots, slot: value}
     events = [{"event": "user", "text": "x"}, {"event": "slot", "name": slot, "value": value}]
-    return make_tracker(str(value) if text is None else text, intent, form=True, events=events, **slots)
+    return make_tracker(str(value) if text is None else text, intent, form=True, events=events, entities=entities, **slots)
 
 
 async def fill(services, slot: str, value, text: str | None = None, **slots):
@@ -62,6 +62,31 @@ async def test_two_products_are_taken_one_by_one(services):
     outcome = await fill(services, "producto", "árnica y lavanda")
     assert outcome.slots == {"producto": None}
     assert [choice["title"] for choice in outcome.messages[0]["quick_replies"]] == ["Árnica", "Lavanda"]
+
+
+# Rasa puts the last of several values into a slot: "2 de valeriana y 3 de árnica" would order the árnica alone.
+async def test_of_two_products_in_one_line_none_is_lost(services):
+    named = {"entities": {"producto": ["valeriana", "árnica"], "cantidad": ["2", "3"]}}
+    said = "quiero 2 de valeriana y 3 de árnica"
+    outcome = await fill(services, "producto", "árnica", said, **named)
+    assert (outcome.slots, outcome.said) == ({"producto": None}, ["utter_uno_por_uno"])
+    assert [choice["title"] for choice in outcome.messages[0]["quick_replies"]] == ["Árnica", "Valeriana"]
+    outcome = await fill(services, "cantidad", "3", said, **named)
+    assert (outcome.slots, outcome.said) == ({"cantidad": None}, [])
+    same = {"entities": {"producto": ["valeriana", "valerianas"], "cantidad": ["2", "dos"]}}
+    assert (await fill(services, "producto", "valerianas", said, **same)).slots == {"producto": "Valeriana"}
+    assert (await fill(services, "cantidad", "dos", said, **same)).slots == {"cantidad": 2}
+
+
+async def test_a_question_about_two_products_is_answered_before_one_is_chosen(services):
+    named = {"entities": {"producto": ["tila", "romero"]}, "intent": "preguntar_disponibilidad"}
+    outcome = await fill(services, "producto", "romero", "tienen tila y romero?", **named)
+    assert [answer[:9] for answer in outcome.said] == ["Sí tenemo", "Sí tenemo", "utter_uno"]
+
+
+async def test_two_quantities_in_one_line_are_asked_again(services):
+    outcome = await fill(services, "cantidad", "3", "2 o 3 de valeriana", entities={"cantidad": ["2", "3"]})
+    assert (outcome.slots, outcome.said) == ({"cantidad": None}, ["utter_cantidad_invalida"])
 
 
 async def test_one_answer_may_say_what_and_how_many(services):
