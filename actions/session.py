@@ -23,6 +23,11 @@ SHELL = ("SHELL", "shell")
 LOOKUP_SECONDS = 8.0
 # Where Rasa puts the metadata of the message that starts a session.
 METADATA_SLOT = "session_started_metadata"
+# A form does not outlive its session, so neither do its question, how many pieces were said and how often we had no answer: the
+# product that was talked of does, and is named when it is asked how many. Nor is yesterday's offer what "sí" means today.
+NOT_CARRIED_OVER = (
+    "requested_slot", "cantidad", "sin_respuesta", "oferta", CONFIRMING_SLOT, PENDING_SLOT, METADATA_SLOT,
+)  # fmt: skip
 
 
 def address_of(sender_id: str) -> tuple[str, str, str]:
@@ -43,8 +48,7 @@ class ActionSessionStart(ShopAction):
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Return the session's events; the last one is listening."""
         slots = {name: value for name, value in tracker.current_slot_values().items() if value is not None}
-        # A form does not outlive its session, so neither does its question; nor is yesterday's offer what "sí" means today.
-        for name in ("requested_slot", "oferta", CONFIRMING_SLOT, PENDING_SLOT, METADATA_SLOT):
+        for name in NOT_CARRIED_OVER:
             slots.pop(name, None)
         if domain.get("session_config", {}).get("carry_over_slots_to_new_session") is False:
             slots = {}

@@ -62,6 +62,12 @@ async def test_slots_are_carried_over_but_an_open_question_is_not(services):
     assert outcome.slots == {"producto": "Árnica", "cliente_nombre": None, "cliente_nuevo": True}
 
 
+async def test_of_an_order_that_was_left_only_the_product_lives_on(services):
+    left = make_tracker(producto="Valeriana", cantidad=3, sin_respuesta=2, requested_slot="producto", form=True)
+    outcome = await run(ActionSessionStart(services), left)
+    assert outcome.slots == {"producto": "Valeriana", "cliente_nombre": None, "cliente_nuevo": True}
+
+
 async def test_a_domain_that_carries_nothing_over_is_obeyed(services):
     domain = {"session_config": {"carry_over_slots_to_new_session": False}}
     outcome = await run(ActionSessionStart(services), make_tracker(producto="Árnica"), domain)
