@@ -81,6 +81,30 @@ async def test_the_product_talked_of_before_is_meant(services):
     assert "• Tila" in (await ask(services, "me pasas la lista de precios", "preguntar_precio", producto="lavanda")).said[0]
 
 
+@pytest.mark.parametrize("form", [False, True])
+@pytest.mark.parametrize(("said", "intent"), [
+    ("qué es la melatonina?", "preguntar_producto"), ("cuánto cuesta el ajo negro", "preguntar_precio"),
+    ("precio de la melatonina", "preguntar_precio"), ("tienen cannabis?", "preguntar_disponibilidad"),
+    ("para qué sirve la melatonina", "preguntar_uso"), ("info del extracto de muérdago", "preguntar_producto"),
+])  # fmt: skip
+async def test_another_thing_is_not_the_product_talked_of_before(services, said: str, intent: str, form: bool):
+    outcome = await ask(services, said, intent, form=form, producto="Valeriana")
+    assert outcome.said == ["utter_producto_desconocido"]
+
+
+@pytest.mark.parametrize(("said", "intent"), [
+    ("qué es?", "preguntar_producto"), ("y eso qué es", "preguntar_producto"), ("tiene alcohol?", "preguntar_producto"),
+    ("de cuántos ml es el frasco", "preguntar_producto"), ("tienen fotos?", "preguntar_producto"),
+    ("cuánto cuesta ese frasco", "preguntar_precio"), ("cuánto sale el frasco", "preguntar_precio"),
+    ("precio del de 60 ml", "preguntar_precio"), ("hay otro más barato?", "preguntar_precio"),
+    ("lo tienen en existencia?", "preguntar_disponibilidad"), ("hay stock?", "preguntar_disponibilidad"),
+    ("para qué sirve", "preguntar_uso"), ("cómo se toman las gotas", "preguntar_uso"),
+])  # fmt: skip
+async def test_what_may_be_asked_of_any_product_is_asked_of_that_one(services, said: str, intent: str):
+    (answer,) = (await ask(services, said, intent, producto="Valeriana")).said
+    assert "Valeriana" in answer
+
+
 async def test_a_product_that_the_shop_does_not_have_is_said_so_and_forgotten(services):
     outcome = await ask(
         services, "cuánto cuesta el peyote", "preguntar_precio", entities={"producto": "peyote"}, producto="peyote"
