@@ -28,24 +28,10 @@ class ActionGuardarDatos(ShopAction):
 
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """State what is sure, ask about what is not; with nothing valid, ask again."""
-        found = contact_of(tracker)
-        sure = {name: item.value for name, item in found.items() if item.sure}
-        unsure = {name: item.value for name, item in found.items() if not item.sure}
-        if not found:
+        if not contact_of(tracker):
             say(dispatcher, "utter_datos_invalidos")
             return []
-        if sure:
-            save_contact(dispatcher, sure)
-        events = [SlotSet("cliente_nombre", sure["name"])] if "name" in sure else []
-        if not unsure:
-            say(dispatcher, "utter_datos_guardados")
-            return events
-        if in_form(tracker):
-            # A "sí" would answer the order's question.
-            say(dispatcher, "utter_datos_dudosos_en_pedido", dato=shown(unsure))
-            return events
-        say(dispatcher, "utter_confirmar_datos", dato=shown(unsure))
-        return [*events, SlotSet(PENDING_SLOT, json.dumps(unsure)), SlotSet(CONFIRMING_SLOT, True)]
+        return keep_contact(dispatcher, tracker, in_order=in_form(tracker))
 
 
 class ActionConfirmarDatos(ShopAction):
@@ -73,6 +59,25 @@ class ActionCorregirDatos(ShopAction):
         """Forget it and ask for it anew."""
         say(dispatcher, "utter_corregir_datos")
         return nothing_pending()
+
+
+def keep_contact(dispatcher: CollectingDispatcher, tracker: Tracker, *, in_order: bool) -> Events:
+    """Keep what is sure of the latest message's data and ask about the rest; nothing where there are none."""
+    found = contact_of(tracker)
+    sure = {name: item.value for name, item in found.items() if item.sure}
+    unsure = {name: item.value for name, item in found.items() if not item.sure}
+    if sure:
+        save_contact(dispatcher, sure)
+    events = [SlotSet("cliente_nombre", sure["name"])] if "name" in sure else []
+    if unsure and in_order:
+        # A "sí" would answer the order's question.
+        say(dispatcher, "utter_datos_dudosos_en_pedido", dato=shown(unsure))
+    elif unsure:
+        say(dispatcher, "utter_confirmar_datos", dato=shown(unsure))
+        events += [SlotSet(PENDING_SLOT, json.dumps(unsure)), SlotSet(CONFIRMING_SLOT, True)]
+    elif sure:
+        say(dispatcher, "utter_datos_guardados")
+    return events
 
 
 def nothing_pending() -> Events:

@@ -12,6 +12,7 @@ from rasa_sdk.types import DomainDict
 
 from actions.ask import TOPIC_OF_INTENT, about_product, ask_ara, order_payload
 from actions.base import Events, ShopAction, entities_of, forgotten_order, intent_of, say, text_of, wind_up
+from actions.contact import keep_contact
 from actions.effects import place_order
 from actions.quantity import parse_quantity
 from actions.services import Services, shared_services
@@ -21,6 +22,9 @@ from ara.text import clean, words
 logger = logging.getLogger(__name__)
 
 FALLBACK_INTENT = "nlu_fallback"
+# "Dos, mi tel es 5512345678" answers the form and gives data as well.
+_INTENTS_WITH_DATA = ("hacer_pedido", "dar_datos")
+_ADDRESS = frozenset(("calle", "av", "avenida", "col", "colonia", "cp", "privada", "fraccionamiento", "domicilio", "direccion"))
 _MOST_CHOICES = 10
 
 
@@ -38,7 +42,11 @@ class ValidatePedidoForm(FormValidationAction):
         """Validate; on a fault of ours nothing is taken as valid, and the form asks again."""
         draft = CollectingDispatcher()
         try:
-            events = [*await super().run(draft, tracker, domain), *wind_up(self.services, draft, tracker)]
+            events = await super().run(draft, tracker, domain)
+            # Where the form finds no answer in a message, it is a rule that keeps the data.
+            if tracker.slots_to_validate() and intent_of(tracker) in _INTENTS_WITH_DATA:
+                events = [*events, *keep_contact(draft, tracker, in_order=True)]
+            events = [*events, *wind_up(self.services, draft, tracker)]
             dispatcher.messages.extend(draft.messages)
             return events
         except Exception as error:  # the boundary to Rasa, which would answer with silence
@@ -83,7 +91,7 @@ class ValidatePedidoForm(FormValidationAction):
         self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
     ) -> dict[str, Any]:
         """A whole number of pieces; None asks again."""
-        if value is None:
+        if value is None or _is_address(tracker):
             return {"cantidad": None}
         knowledge = self.services.knowledge()
         ignored = [name for product in knowledge.products for name in product.names]
@@ -138,6 +146,11 @@ def _asked_for(product: Product, tracker: Tracker) -> str:
     topic = TOPIC_OF_INTENT.get(intent_of(tracker), "")
     named = {word for name in product.names for word in words(name)}
     return about_product(topic, product) if topic and set(words(text_of(tracker))) - named else ""
+
+
+def _is_address(tracker: Tracker) -> bool:
+    """Whether the message tells where the customer lives: its numbers are no pieces."""
+    return intent_of(tracker) == "dar_datos" and not _ADDRESS.isdisjoint(words(text_of(tracker)))
 
 
 def _all_said(slot: str, value: Any, tracker: Tracker) -> str:

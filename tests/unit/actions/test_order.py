@@ -89,6 +89,35 @@ async def test_two_quantities_in_one_line_are_asked_again(services):
     assert (outcome.slots, outcome.said) == ({"cantidad": None}, ["utter_cantidad_invalida"])
 
 
+async def test_the_number_of_a_house_is_no_quantity(services):
+    told = {"entities": {"cantidad": "45"}, "intent": "dar_datos", "producto": "Tila"}
+    outcome = await fill(services, "cantidad", "45", "calle Hidalgo 45, colonia Centro", **told)
+    assert (outcome.slots, outcome.said) == ({"cantidad": None}, [])
+
+
+@pytest.mark.parametrize("intent", ["hacer_pedido", "dar_datos"])
+async def test_data_that_come_with_an_answer_are_kept(services, intent: str):
+    told = {"entities": {"cantidad": "dos", "nombre": "Ana Ruiz"}, "intent": intent, "producto": "Tila"}
+    outcome = await fill(services, "cantidad", "dos", "dos, soy Ana Ruiz y mi tel es 5512345678", **told)
+    assert outcome.slots == {"cantidad": 2, "cliente_nombre": "Ana Ruiz"}
+    assert (outcome.effects, outcome.said) == (
+        [{"effect": "contact", "name": "Ana Ruiz", "phone": "+525512345678"}],
+        ["utter_datos_guardados"],
+    )
+
+
+async def test_data_that_may_be_a_slip_wait_until_the_order_is_done(services):
+    told = {"entities": {"cantidad": "dos", "correo": "ana@gmial.com"}, "intent": "dar_datos", "producto": "Tila"}
+    outcome = await fill(services, "cantidad", "dos", "dos, mi correo es ana@gmial.com", **told)
+    assert (outcome.slots, outcome.effects, outcome.said) == ({"cantidad": 2}, [], ["utter_datos_dudosos_en_pedido"])
+
+
+async def test_data_alone_are_kept_by_their_rule_and_not_twice(services):
+    tracker = make_tracker("mi tel es 5512345678", "dar_datos", form=True, requested_slot="cantidad", producto="Tila")
+    outcome = await run(ValidatePedidoForm(services), tracker)
+    assert (outcome.effects, outcome.said) == ([], [])
+
+
 async def test_one_answer_may_say_what_and_how_many(services):
     assert (await fill(services, "producto", "2 de arnica de 60 ml")).slots == {"producto": "Árnica", "cantidad": 2}
     assert (await fill(services, "producto", "3 o 4 de arnica")).slots == {"producto": "Árnica"}
