@@ -8,7 +8,16 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rasa.shared.core.events import ActionExecuted, ActiveLoop, BotUttered, Event, SlotSet, UserUttered
+from rasa.shared.core.constants import ACTION_DEACTIVATE_LOOP_NAME, ACTION_LISTEN_NAME
+from rasa.shared.core.events import (
+    ActionExecuted,
+    ActionExecutionRejected,
+    ActiveLoop,
+    BotUttered,
+    Event,
+    SlotSet,
+    UserUttered,
+)
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from turns import tracker as documents
@@ -21,9 +30,9 @@ if TYPE_CHECKING:
 # Rasa and what it stands on are frozen: their warnings about newer libraries are no news.
 pytestmark = pytest.mark.filterwarnings("ignore")
 TURNS = 300
-# What these lead to hangs on the slots `oferta` and `confirmando`, and those are set by what was said at any time before.
+# What these lead to hangs on the slots `oferta` and `confirmando` and on the form, all set by what was said at any time before.
 ANSWERS = ("afirmar", "negar")
-ASKED = ("preguntar_bot", "preguntar_precio", "dar_datos")
+ASKED = ("preguntar_bot", "preguntar_precio", "dar_datos", "hacer_pedido")
 ENTITIES = {"producto": "árnica", "cantidad": "2", "nombre": "Ana", "adjunto": "imagen"}
 
 
@@ -43,6 +52,7 @@ class Walk:
         self.document: Any = None
         self.coming: list[str] = []
         self.sizes: list[int] = []
+        self.rejections = 0
         self._add([ActionExecuted("action_session_start"), ActionExecuted("action_listen")], self.whole)
 
     def _add(self, events: list[Event], *trackers: DialogueStateTracker) -> None:
@@ -63,6 +73,11 @@ class Walk:
                 expected = self.domain.action_names_or_texts[whole.max_confidence_index]
                 assert action == expected, f"after {len(self.sizes)} turns: whole {expected}, bounded {action}"
                 assert prediction.probabilities == pytest.approx(whole.probabilities)
+            if self._rejects(action):
+                rejected = ActionExecutionRejected(action, prediction.policy_name, prediction.max_confidence)
+                self._add([rejected], self.whole, bounded)
+                self.rejections += 1
+                continue
             executed = ActionExecuted(
                 action, prediction.policy_name, prediction.max_confidence, hide_rule_turn=prediction.hide_rule_turn
             )
@@ -74,6 +89,11 @@ class Walk:
             self._add([ActionExecuted("action_listen")], self.whole, bounded)
         self.document = json.loads(json.dumps(documents.dump(bounded, self.domain)))
         self.sizes.append(len(json.dumps(self.document)))
+
+    def _rejects(self, action: str) -> bool:
+        """Whether the open form finds no answer in the message, so that the rules decide: at random."""
+        asked = action == self.whole.active_loop_name and self.whole.latest_action_name == ACTION_LISTEN_NAME
+        return asked and not self.whole.is_active_loop_rejected and self.chance.random() < 0.5
 
     def _intent(self) -> str:
         """Anything, and after it one answer, up to so often that what it answers is older than the bounded state."""
@@ -93,6 +113,8 @@ class Walk:
 
     def _consequences(self, action: str) -> list[Event]:
         """What actions leave in the tracker, at random: data that wait for a yes, form opened, asked on, and closed."""
+        if action == ACTION_DEACTIVATE_LOOP_NAME:
+            return [ActiveLoop(None), SlotSet("requested_slot", None)]
         if action in ("action_guardar_datos", "action_confirmar_datos", "action_corregir_datos"):
             # Also those that end the waiting, lest it never outlast the state's turns.
             return [SlotSet("confirmando", self.chance.random() < 0.9)]
@@ -113,6 +135,7 @@ def test_the_policies_decide_the_same_on_the_bounded_state(agent: Agent, seed: i
     for number in range(turns):
         # The whole conversation is slow to predict on: it is asked at every turn at first, then at every 29th and the last.
         walk.turn(compare=number < 30 or number % 29 == 0 or number == turns - 1)
+    assert turns < TURNS or walk.rejections >= 10  # in an open order the rules decided, too
     early, late = max(walk.sizes[10:30]), max(walk.sizes[-50:])
     assert late <= early * 1.5, f"the state grew from {early} to {late} bytes"
 
