@@ -25,6 +25,7 @@ FALLBACK_INTENT = "nlu_fallback"
 # "Dos, mi tel es 5512345678" answers the form and gives data as well.
 _INTENTS_WITH_DATA = ("hacer_pedido", "dar_datos")
 _ADDRESS = frozenset(("calle", "av", "avenida", "col", "colonia", "cp", "privada", "fraccionamiento", "domicilio", "direccion"))
+_NOT_IN_ONES = frozenset(("docena", "docenas", "decena", "decenas", "par", "pares", "medio", "media"))
 _MOST_CHOICES = 10
 
 
@@ -95,7 +96,9 @@ class ValidatePedidoForm(FormValidationAction):
             return {"cantidad": None}
         knowledge = self.services.knowledge()
         ignored = [name for product in knowledge.products for name in product.names]
-        quantity = parse_quantity(_all_said("cantidad", value, tracker), ignore=ignored)
+        # Of "2 docenas" or "2 y medio" the entity is the 2 alone.
+        units = not _NOT_IN_ONES.isdisjoint(words(text_of(tracker)))
+        quantity = parse_quantity(text_of(tracker) if units else _all_said("cantidad", value, tracker), ignore=ignored)
         if quantity is None:
             if len(knowledge.find_products(_all_said("producto", None, tracker))) > 1:
                 return {"cantidad": None}  # "2 de árnica y 3 de tila": which comes first is asked before how many

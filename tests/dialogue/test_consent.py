@@ -36,7 +36,8 @@ def heard(agent: Agent):  # type: ignore[no-untyped-def]
     [
         ("BAJA.", "out"), ("dame de baja", "out"), ("ya no me escriban", "out"), ("Stop", "out"), ("unsubscribe", "out"),
         ("por favor ya no me manden mensajes", "out"), ("kiero darme d baja", "out"), ("quítenme de su lista 🙏", "out"),
-        ("ALTA", "in"), ("quiero volver a recibir sus mensajes", "in"),
+        ("baja, gracias", "out"), ("no vuelvan a escribirme", "out"),
+        ("ALTA", "in"), ("quiero volver a recibir sus mensajes", "in"), ("vuelvan a escribirme porfa", "in"),
         ("¿la talla baja?", None), ("baja el precio", None), ("ya no lo quiero", None), ("mejor mándenme el otro", None),
         ("ya no, gracias", None), ("no me ha llegado nada", None), ("", None), ("/baja", "out"), ("🙏", None),
     ],

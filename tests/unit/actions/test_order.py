@@ -89,6 +89,15 @@ async def test_two_quantities_in_one_line_are_asked_again(services):
     assert (outcome.slots, outcome.said) == ({"cantidad": None}, ["utter_cantidad_invalida"])
 
 
+@pytest.mark.parametrize(("said", "entity", "pieces"), [
+    ("quiero 2 docenas de tila", "2", 24), ("una docena y media de tila", "docena", 18), ("tres pares de tila", "tres", 6),
+    ("media docena de tila, mi cel es", "media docena", 6), ("quiero 2 y medio de tila", "2", None),
+])  # fmt: skip
+async def test_dozens_pairs_and_halves_are_counted_as_written(services, said: str, entity: str, pieces: int | None):
+    outcome = await fill(services, "cantidad", entity, said, entities={"cantidad": entity, "producto": "tila"}, producto="Tila")
+    assert outcome.slots == {"cantidad": pieces}
+
+
 async def test_the_number_of_a_house_is_no_quantity(services):
     told = {"entities": {"cantidad": "45"}, "intent": "dar_datos", "producto": "Tila"}
     outcome = await fill(services, "cantidad", "45", "calle Hidalgo 45, colonia Centro", **told)
