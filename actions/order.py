@@ -12,7 +12,7 @@ from rasa_sdk.types import DomainDict
 
 from actions.ask import TOPIC_OF_INTENT, about_product, ask_ara, order_payload
 from actions.base import Events, ShopAction, entities_of, forgotten_order, intent_of, say, text_of, wind_up
-from actions.contact import keep_contact
+from actions.contact import contact_of, keep_contact
 from actions.effects import place_order
 from actions.quantity import parse_quantity
 from actions.services import Services, shared_services
@@ -22,8 +22,6 @@ from ara.text import clean, words
 logger = logging.getLogger(__name__)
 
 FALLBACK_INTENT = "nlu_fallback"
-# "Dos, mi tel es 5512345678" answers the form and gives data as well.
-_INTENTS_WITH_DATA = ("hacer_pedido", "dar_datos")
 _ADDRESS = frozenset(("calle", "av", "avenida", "col", "colonia", "cp", "privada", "fraccionamiento", "domicilio", "direccion"))
 _NOT_IN_ONES = frozenset(("docena", "docenas", "decena", "decenas", "par", "pares", "medio", "media"))
 _MOST_CHOICES = 10
@@ -45,7 +43,7 @@ class ValidatePedidoForm(FormValidationAction):
         try:
             events = await super().run(draft, tracker, domain)
             # Where the form finds no answer in a message, it is a rule that keeps the data.
-            if tracker.slots_to_validate() and intent_of(tracker) in _INTENTS_WITH_DATA:
+            if tracker.slots_to_validate() and _gives_data(tracker):
                 events = [*events, *keep_contact(draft, tracker, in_order=True)]
             events = [*events, *wind_up(self.services, draft, tracker)]
             dispatcher.messages.extend(draft.messages)
@@ -149,6 +147,14 @@ def _asked_for(product: Product, tracker: Tracker) -> str:
     topic = TOPIC_OF_INTENT.get(intent_of(tracker), "")
     named = {word for name in product.names for word in words(name)}
     return about_product(topic, product) if topic and set(words(text_of(tracker))) - named else ""
+
+
+def _gives_data(tracker: Tracker) -> bool:
+    """Whether an answer to the form gives the customer's data as well: "dos, mi tel es 5512345678"."""
+    # A city alone may be where an order goes, or a lion of the melena's.
+    return intent_of(tracker) == "dar_datos" or (
+        intent_of(tracker) == "hacer_pedido" and not contact_of(tracker).keys() <= {"city"}
+    )
 
 
 def _is_address(tracker: Tracker) -> bool:

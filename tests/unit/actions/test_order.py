@@ -115,6 +115,12 @@ async def test_data_that_come_with_an_answer_are_kept(services, intent: str):
     )
 
 
+async def test_a_city_in_an_order_is_not_yet_where_the_customer_lives(services):
+    told = {"entities": {"cantidad": "2", "ciudad": "Puebla"}, "producto": "Tila"}
+    outcome = await fill(services, "cantidad", "2", "quiero 2 para mandar a Puebla", **told)
+    assert (outcome.slots, outcome.effects) == ({"cantidad": 2}, [])
+
+
 async def test_data_that_may_be_a_slip_wait_until_the_order_is_done(services):
     told = {"entities": {"cantidad": "dos", "correo": "ana@gmial.com"}, "intent": "dar_datos", "producto": "Tila"}
     outcome = await fill(services, "cantidad", "dos", "dos, mi correo es ana@gmial.com", **told)
