@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from rasa_sdk import FormValidationAction, Tracker
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 FALLBACK_INTENT = "nlu_fallback"
 _ADDRESS = frozenset(("calle", "av", "avenida", "col", "colonia", "cp", "privada", "fraccionamiento", "domicilio", "direccion"))
 _NOT_IN_ONES = frozenset(("docena", "docenas", "decena", "decenas", "par", "pares", "medio", "media"))
+# "Valeriana en vez de árnica", "cámbiame el romero por cúrcuma": what is wanted no more, in folded words.
+_GIVEN_UP = re.compile(r"\ben (?:vez|lugar) de (.+?)(?= (?:quiero|mejor|dame|ponme|mandame)\b|$)|\bcambi\w* (.+?)(?= por\b)")
 _MOST_CHOICES = 10
 
 
@@ -63,6 +66,9 @@ class ValidatePedidoForm(FormValidationAction):
             # Without a catalogue every order is a person's to check: it is not lost for that.
             return {"producto": typed[:80] or None}
         found = knowledge.find_products(typed)
+        if len(found) > 1:
+            given_up = knowledge.find_products(_given_up(text_of(tracker)))
+            found = [product for product in found if product not in given_up] or found
         if not found:
             return {"producto": None, **await self._unclear("utter_producto_desconocido", dispatcher, tracker)}
         if len(found) > 1:
@@ -147,6 +153,10 @@ def _asked_for(product: Product, tracker: Tracker) -> str:
     topic = TOPIC_OF_INTENT.get(intent_of(tracker), "")
     named = {word for name in product.names for word in words(name)}
     return about_product(topic, product) if topic and set(words(text_of(tracker))) - named else ""
+
+
+def _given_up(text: str) -> str:
+    return " , ".join(match[1] or match[2] for match in _GIVEN_UP.finditer(" ".join(words(text))))
 
 
 def _gives_data(tracker: Tracker) -> bool:

@@ -78,6 +78,17 @@ async def test_of_two_products_in_one_line_none_is_lost(services):
     assert (await fill(services, "cantidad", "dos", said, **same)).slots == {"cantidad": 2}
 
 
+@pytest.mark.parametrize(("said", "named", "wanted"), [
+    ("mejor valeriana en vez de árnica", ["valeriana", "árnica"], "Valeriana"),
+    ("en lugar de árnica quiero romero", ["árnica", "romero"], "Romero"),
+    ("cámbiame el árnica por melena de león", ["árnica", "melena de león"], "Melena de león"),
+    ("en vez de árnica, romero", ["árnica", "romero"], None), ("cambio árnica y romero", ["árnica", "romero"], None),
+])  # fmt: skip
+async def test_of_an_exchange_the_new_product_is_taken(services, said: str, named: list[str], wanted: str | None):
+    outcome = await fill(services, "producto", named[-1], said, entities={"producto": named})
+    assert (outcome.slots, outcome.said) == ({"producto": wanted}, [] if wanted else ["utter_uno_por_uno"])
+
+
 async def test_a_question_about_two_products_is_answered_before_one_is_chosen(services):
     named = {"entities": {"producto": ["tila", "romero"]}, "intent": "preguntar_disponibilidad"}
     outcome = await fill(services, "producto", "romero", "tienen tila y romero?", **named)
