@@ -61,6 +61,7 @@ def fit(message: Outgoing, capabilities: Capabilities) -> list[Outgoing]:
 
 def fit_turn(messages: Sequence[Outgoing], capabilities: Capabilities) -> list[Outgoing]:
     """All that a turn says, as requests of the channel: message by message, or joined where the channel wants one."""
+    messages = _offering_last(messages)
     if not capabilities.one_message:
         return [part for message in messages for part in fit(message, capabilities)]
     whole = Outgoing(
@@ -72,6 +73,15 @@ def fit_turn(messages: Sequence[Outgoing], capabilities: Capabilities) -> list[O
     if not parts:
         return []
     return [Outgoing(text=_join("\n\n", *(part.text or "" for part in parts)), choices=parts[-1].choices)]
+
+
+def _offering_last(messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
+    """The same with all quick replies at the last message: Meta's vanish with the next one."""
+    offered = tuple(dict.fromkeys(button for message in messages for button in message.quick_replies))
+    if not offered:
+        return messages
+    *before, last = messages
+    return [*(replace(message, quick_replies=()) for message in before), replace(last, quick_replies=offered)]
 
 
 # --- text --------------------------------------------------------------------------------------------------------------

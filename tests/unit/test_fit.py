@@ -433,3 +433,17 @@ def test_nothing_to_say_is_no_mail() -> None:
 def test_elsewhere_each_message_goes_its_own_way() -> None:
     said = [Outgoing(text="uno"), Outgoing(text="dos")]
     assert fit_turn(said, Capabilities(text_limit=100)) == said
+
+
+def test_what_a_turn_offers_goes_with_its_last_message() -> None:
+    told = Outgoing(text="¿Cuál va primero?", quick_replies=(replies("Árnica", "Tila")))
+    asked = Outgoing(text="¿Qué producto quieres?", quick_replies=(replies("Tila", "Ninguno")))
+    capabilities = Capabilities(text_limit=100, quick_replies=13)
+    parts = fit_turn([told, Outgoing(text="Sin prisa."), asked], capabilities)
+    assert [part.text for part in parts] == ["¿Cuál va primero?", "Sin prisa.", "¿Qué producto quieres?"]
+    assert [[button.title for button in part.quick_replies] for part in parts] == [[], [], ["Árnica", "Tila", "Ninguno"]]
+
+
+def replies(*titles: str) -> tuple[Button, ...]:
+    """Buttons of these titles."""
+    return tuple(Button(title=title, payload=f"/{title}") for title in titles)
