@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
-
-import async_timeout
 
 from crm.port import Crm, CrmError
 from turns.incoming import next_turn
@@ -42,9 +39,15 @@ class Overhearing:
                 logger.warning("cannot read what has no turn action=overhear error=%s", error)
             except Exception:
                 logger.exception("cannot read what has no turn action=overhear")
-            with suppress(asyncio.TimeoutError):
-                async with async_timeout.timeout(self._poll_seconds):
-                    await self._wake.wait()
+            await self._wait()
+
+    async def _wait(self) -> None:
+        # Not async_timeout: a cancellation that comes as the time is over would be taken for that, and be lost.
+        woken = asyncio.create_task(self._wake.wait())
+        try:
+            await asyncio.wait({woken}, timeout=self._poll_seconds)
+        finally:
+            woken.cancel()
 
     async def round(self) -> int:
         """Read one batch; returns how many messages it had. Raises ``CrmError``."""

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 # Meta may deliver a thousand events at once, and repeats them all if it is refused: what is committed then is known.
 SLICE = 250
+CANCEL_SECONDS = 1.0
 
 
 class Runtime:
@@ -135,7 +136,11 @@ class Runtime:
             await self._worker.stop()
         if self._service is not None:
             await self._service.stop()
-        for task in self._tasks:
-            task.cancel()
+        pending = set(self._tasks)
+        while pending:
+            # Again and again: one that comes as a time-out ends can be lost in it.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._crm.close()

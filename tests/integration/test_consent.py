@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -31,6 +32,7 @@ from tests.support.events import (
 )  # fmt: skip
 from tests.support.eventually import eventually
 from tests.support.postgres import Database
+from turns import runtime
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.overheard import BATCH, Overhearing
 from turns.runtime import Runtime
@@ -319,6 +321,45 @@ async def test_it_is_heard_as_soon_as_it_comes(crm: Crm, database: Database) -> 
         for task in bot._tasks:
             task.cancel()
     assert await out(crm, CUSTOMER) == [True]
+
+
+class Nothing:
+    """A database in which nothing waits."""
+
+    async def call(self, function: str, /, **arguments: Any) -> Any:
+        return []
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_it_ends_when_told_to_also_as_its_waiting_ends(turns: int) -> None:
+    task = asyncio.create_task(Overhearing(Nothing(), Reading(), poll_seconds=0.005).run())  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    time.sleep(0.01)  # noqa: ASYNC251  a loop that was busy comes to the end of the wait and to the cancelling at once
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    assert (await asyncio.wait({task}, timeout=2))[1] == set()
+
+
+async def test_a_task_that_loses_its_cancelling_is_cancelled_again(crm: Crm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "CANCEL_SECONDS", 0.01)
+    lost: list[str] = []
+
+    async def stubborn() -> None:
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                if lost:
+                    raise
+                lost.append("once")
+
+    bot = Runtime(Settings(), crm, [])
+    bot._tasks.append(asyncio.create_task(stubborn()))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(bot.stop(), 5)
+    assert lost == ["once"]
 
 
 async def unread(database: Database, count: int) -> bool:
