@@ -22,7 +22,7 @@ DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 ELSEWHERE = frozenset(
     ("omnicrm_receive", "omnicrm_set_profile", "omnicrm_release", "omnicrm_schema_version", "omnicrm_claim_notices",
      "omnicrm_claim_events", "omnicrm_lease", "omnicrm_close_silent", "omnicrm_prune", "omnicrm_prune_told", "omnicrm_recall",
-     "omnicrm_remember", "omnicrm_report_account")
+     "omnicrm_remember", "omnicrm_report_account", "omnicrm_unheard")
 )  # fmt: skip
 
 

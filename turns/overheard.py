@@ -13,12 +13,14 @@ logger = logging.getLogger(__name__)
 
 # So many messages are read at once.
 BATCH = 20
+# How often it looks unasked: for what another process stored, or a person took over while it waited.
+POLL_SECONDS = 15.0
 
 
 class Overhearing:
     """Runs until cancelled; survives an absent database. ``wake`` tells it that there may be something to hear."""
 
-    def __init__(self, crm: Crm, dialogue: Dialogue, *, poll_seconds: float) -> None:
+    def __init__(self, crm: Crm, dialogue: Dialogue, *, poll_seconds: float = POLL_SECONDS) -> None:
         self._crm = crm
         self._dialogue = dialogue
         self._poll_seconds = poll_seconds

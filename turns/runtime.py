@@ -120,7 +120,7 @@ class Runtime:
             concurrency=settings.worker_concurrency, lease_seconds=settings.lease_seconds, poll_seconds=settings.poll_seconds,
             takeover_seconds=takeover, reply_max_age=settings.reply_max_age_of,
         )
-        self._overhearing = Overhearing(self._crm, dialogue, poll_seconds=settings.poll_seconds)
+        self._overhearing = Overhearing(self._crm, dialogue)
         self._tasks += [
             asyncio.create_task(self._worker.run()), asyncio.create_task(self._wake_on_news(self._worker)),
             asyncio.create_task(self._overhearing.run()),

@@ -311,7 +311,7 @@ async def test_baja_itself_is_confirmed(crm: Crm) -> None:
 
 async def test_it_is_heard_as_soon_as_it_comes(crm: Crm, database: Database) -> None:
     await unanswered(crm, database, "taken at once", "gracias")
-    bot = Runtime(replace(Settings(), poll_seconds=60.0), crm, [])
+    bot = Runtime(Settings(), crm, [])
     bot.start(Reading())
     try:
         await eventually(lambda: unread(database, 0))
