@@ -76,7 +76,7 @@ def fit_turn(messages: Sequence[Outgoing], capabilities: Capabilities) -> list[O
 
 
 def _offering_last(messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
-    """The same with all quick replies at the last message: Meta's vanish with the next one."""
+    """The same with all quick replies at the last message: they vanish with the next one."""
     offered = tuple(dict.fromkeys(button for message in messages for button in message.quick_replies))
     if not offered:
         return messages

@@ -27,9 +27,8 @@ logger = logging.getLogger(__name__)
 
 # The one intent that an opted-out customer is still heard for.
 OPT_IN_INTENT = "alta"
-CONSENT_OF_INTENT = {"baja": "out", OPT_IN_INTENT: "in"}
-# What these ask for needs no action server.
-CONSENT_ANSWERS = {"baja": ("utter_baja_confirmada", "opt_out"), OPT_IN_INTENT: ("utter_alta_confirmada", "opt_in")}
+# What is said of being written to, and how it is confirmed: that needs no action server.
+CONSENTS = {"baja": ("out", "utter_baja_confirmada"), OPT_IN_INTENT: ("in", "utter_alta_confirmada")}
 # Surer than in a turn (config.yml says how sure that is): no answer tells the customer what was understood. docs/nlu.md
 SURE_OF_CONSENT = 0.6
 STUMBLED_RESPONSE = "utter_tropiezo"
@@ -145,18 +144,18 @@ class RasaDialogue:
 
     def _consented(self, work: Claimed, intent: str) -> TurnResult | None:
         """A "baja" or "alta" counts also while no action can be carried out."""
-        if intent not in CONSENT_ANSWERS:
+        if intent not in CONSENTS:
             return None
-        response, effect = CONSENT_ANSWERS[intent]
+        consent, response = CONSENTS[intent]
         replies = (Outgoing(text=text),) if (text := self._response(response)) else ()
-        return TurnResult(dialogue=work.dialogue, replies=replies, effects=({"effect": effect},))
+        return TurnResult(dialogue=work.dialogue, replies=replies, effects=({"effect": f"opt_{consent}"},))
 
     async def consent(self, turn: TurnInput) -> str | None:
         """Whether words that get no answer ask for no more messages ("out") or for them again ("in"); None: not surely."""
         async with self._step:
             parsed = await self._processor.parse_message(UserMessage(turn.text))
         intent = parsed["intent"]
-        return CONSENT_OF_INTENT.get(intent["name"]) if intent["confidence"] >= SURE_OF_CONSENT else None
+        return CONSENTS[intent["name"]][0] if intent["name"] in CONSENTS and intent["confidence"] >= SURE_OF_CONSENT else None
 
     def stumbled(self, work: Claimed) -> TurnResult:
         """Leave the dialogue as it was before the turn, apologise, call a person."""

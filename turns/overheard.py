@@ -40,6 +40,7 @@ class Overhearing:
             except CrmError as error:
                 logger.warning("cannot read what has no turn action=overhear error=%s", error)
             except Exception:
+                # Nobody looks after this task: a fault of one round must not end all that come.
                 logger.exception("cannot read what has no turn action=overhear")
             await self._wait()
 

@@ -22,7 +22,7 @@ from turns.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-# Meta may deliver a thousand events at once, and repeats them all if it is refused: what is committed then is known.
+# A platform may deliver a thousand events at once, and repeats them all if it is refused: what is committed then is known.
 SLICE = 250
 CANCEL_SECONDS = 1.0
 

@@ -174,7 +174,7 @@ create or replace function omnicrm.receive_receipt(e jsonb, p_thread bigint) ret
 language plpgsql set search_path = '' as $$
 declare
     told text := e ->> 'status';
-    -- Who has read a message has read those above it; Instagram tells the last one only.
+    -- Who has read a message has read those above it; not every platform tells of each.
     last_read bigint := case when told = 'read' then (
         select max(x.id) from omnicrm.messages x
         where x.thread_id = p_thread and x.direction = 'out' and x.platform_id in (select jsonb_array_elements_text(e -> 'platform_ids'))) end;
