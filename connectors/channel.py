@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import httpx
 from rasa.core.channels.channel import InputChannel, UserMessage
@@ -116,7 +117,7 @@ class PlatformInput(InputChannel):
             blueprint.listener("main_process_start")(partial(workers.start))
             blueprint.listener("before_server_start")(partial(workers.begin))
             blueprint.listener("before_server_start")(partial(_open, self, channels))
-            blueprint.listener("after_server_start")(partial(_work, self.settings))
+            blueprint.listener("after_server_start")(partial(_begin, self.settings))
             blueprint.listener("before_server_stop")(partial(_stop, self, workers))
             blueprint.listener("main_process_stop")(partial(workers.stop))
         channels.append(self)
@@ -150,15 +151,25 @@ async def _open(first: PlatformInput, channels: Sequence[PlatformInput], app: Sa
     app.ctx.omnicrm.listen()
 
 
-async def _work(settings: Settings, app: Sanic, _loop: Any) -> None:
+async def _begin(settings: Settings, app: Sanic, loop: asyncio.AbstractEventLoop) -> None:
     # Rasa loads the model in a listener that runs after ours: it is there once the server has started.
     agent = getattr(app.ctx, "agent", None)
+    dialogue = None
     if agent is None or not agent.is_ready():
         logger.error("no model is loaded: messages are stored and wait. Run `omnicrm train`, then start again.")
-        return
-    dialogue = RasaDialogue(agent, settings.action_timeout_seconds, lambda: settings.opening(datetime.now(timezone.utc)))
-    collect_rarely()
-    app.ctx.omnicrm.start(dialogue)
+    else:
+        dialogue = RasaDialogue(agent, settings.action_timeout_seconds, lambda: settings.opening(datetime.now(timezone.utc)))
+    listeners = cast("asyncio.Task[None]", asyncio.current_task())
+    listeners.add_done_callback(lambda _: loop.call_soon(_work, app, loop, dialogue))
+
+
+def _work(app: Sanic, loop: asyncio.AbstractEventLoop, dialogue: RasaDialogue | None) -> None:
+    """Start working. Once the listeners are done: a stop that is asked for while they run is lost, and Sanic asks only once."""
+    if app.is_stopping:
+        loop.stop()
+    elif dialogue is not None:
+        collect_rarely()
+        app.ctx.omnicrm.start(dialogue)
 
 
 async def _stop(first: PlatformInput, workers: Workers, app: Sanic, _loop: Any) -> None:

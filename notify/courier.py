@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from crm.port import CrmError
+from omnicrm.tasks import end
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +65,7 @@ class Courier(Generic[Work]):
         self._wake.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     async def _look(self, free: int) -> tuple[Sequence[Work], float | None]:
         try:

@@ -16,6 +16,7 @@ from notify.notices import Notices
 from notify.outlets import Outlets
 from notify.watch import Checked, Watch
 from omnicrm.settings import Settings
+from omnicrm.tasks import end
 
 # What `raise_notice` and every new event announce.
 NEWS_CHANNEL = "omnicrm_notice"
@@ -57,9 +58,7 @@ class Service:
     async def stop(self) -> None:
         """Give what is under way a moment to end, then close everything but the database."""
         await asyncio.gather(self._notices.stop(STOP_SECONDS), self._events.stop(STOP_SECONDS))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._outlets.close()
         await self._poster.close()
         await self._http.aclose()

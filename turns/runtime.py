@@ -13,6 +13,7 @@ from connectors.platform import Listener, Platform
 from crm.port import Crm, CrmRejected
 from notify.service import Service
 from omnicrm.settings import Settings
+from omnicrm.tasks import end
 from turns.desk import CrmDesk
 from turns.housekeeping import Housekeeping, silence_limits
 from turns.model import Dialogue
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 # A platform may deliver a thousand events at once, and repeats them all if it is refused: what is committed then is known.
 SLICE = 250
-CANCEL_SECONDS = 1.0
 
 
 class Runtime:
@@ -136,11 +136,5 @@ class Runtime:
             await self._worker.stop()
         if self._service is not None:
             await self._service.stop()
-        pending = set(self._tasks)
-        while pending:
-            # Again and again: one that comes as a time-out ends can be lost in it.
-            for task in pending:
-                task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._crm.close()

@@ -18,6 +18,7 @@ from connectors.email.oauth import Credentials
 from connectors.email.settings import Server
 from connectors.message import AnyEvent, Echo, NeedsOperator
 from connectors.platform import Desk
+from omnicrm.tasks import end
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class MailListener:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _end(tasks)
+            await end(tasks)
         for task in done:
             task.result()
 
@@ -225,17 +226,6 @@ class MailListener:
             line.close()
             raise
         return line
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: `asyncio.wait_for` of Python 3.10 may swallow a cancellation."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=0.1)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # one of them is raised, the other is of no interest
 
 
 def pause(failures: int, error: Exception, jitter: float) -> float:
