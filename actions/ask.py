@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 from rasa_sdk import Tracker
 from rasa_sdk.events import FollowupAction, SlotSet
@@ -12,11 +11,11 @@ from rasa_sdk.types import DomainDict
 
 from actions.base import FORM, Events, ShopAction, entities_of, in_form, intent_of, say, text_of
 from actions.effects import hand_over
+from actions.reading import asks_whole_range, names_another
 from actions.services import Services
 from ara.catalogue import Product
 from ara.knowledge import Knowledge
 from ara.prompt import MAX_HISTORY, Line
-from ara.text import content_words, words
 
 TOPIC_OF_INTENT = {
     "preguntar_precio": "precio",
@@ -30,24 +29,6 @@ TOPIC_OF_INTENT = {
     "pedir_factura": "facturacion",
 }
 _ABOUT_A_PRODUCT = ("precio", "producto", "uso", "disponibilidad")
-# Words of a question about the shop's whole range: what was talked of before is not meant.
-_WHOLE_RANGE = frozenset(
-    ("lista", "precios", "todos", "todas", "catalogo", "productos", "extractos", "venden", "ofrecen", "promocion",
-     "promociones", "promo", "promos", "oferta", "ofertas", "descuento", "descuentos", "otros", "otras")
-)  # fmt: skip
-# The thing that a question names: "¿qué es la melatonina?", "¿tienen cannabis?". Folded words; its last group.
-_NAMING = re.compile(
-    r"\b(?:(?:que (?:es|son)|cuestan?|valen?|salen?|sirven?|toman?|usan?) (?:el|la|los|las)"
-    r"|(?:precio|costo|informacion|info) del?|tienen|manejan|venden|hay)\b"
-    r"(?: (?:de|del|el|la|los|las|extracto|tintura|gotas))* ([a-z]+)"
-)
-# What may be named of any product: the one that was talked of before is meant.
-_OF_ANY_PRODUCT = frozenset(
-    ("frasco", "frasquito", "gotero", "gotas", "pieza", "botella", "caja", "paquete", "paquetes", "kits", "presentacion",
-     "tamano", "etiqueta", "grande", "chico", "chica", "mediano", "mediana", "existencia", "existencias", "stock",
-     "disponible", "disponibles", "disponibilidad", "suficiente", "suficientes", "lista", "listo", "entrega", "foto", "fotos",
-     "registro", "permiso", "cofepris", "problema", "diferencia", "entre", "antes", "despues", "otro", "otra", "cupones")
-)  # fmt: skip
 _MOST_PRODUCTS = 3
 # How many questions without an answer an order bears before a person is called.
 PATIENCE = 2
@@ -146,17 +127,11 @@ def _products_meant(tracker: Tracker, knowledge: Knowledge, topic: str) -> tuple
     if found:
         return found[:_MOST_PRODUCTS], False
     before = str(tracker.get_slot("producto") or "")
-    if knowledge.products and (named or (before and _names_another(text))):
+    if knowledge.products and (named or (before and names_another(text))):
         return [], True
-    if not _WHOLE_RANGE & set(words(text)):
+    if not asks_whole_range(text):
         return knowledge.find_products(before)[:1], False
     return [], False
-
-
-def _names_another(question: str) -> bool:
-    """Whether a question without a product of ours names some other thing, and so not the product talked of before."""
-    naming = _NAMING.search(" ".join(words(question)))
-    return naming is not None and bool(content_words(naming[1])) and naming[1] not in _OF_ANY_PRODUCT | _WHOLE_RANGE
 
 
 def _about_products(knowledge: Knowledge, topic: str, products: list[Product]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import Any
 
 from rasa_sdk import FormValidationAction, Tracker
@@ -16,6 +15,7 @@ from actions.base import Events, ShopAction, entities_of, forgotten_order, inten
 from actions.contact import contact_of, keep_contact
 from actions.effects import place_order
 from actions.quantity import parse_quantity
+from actions.reading import counts_by_the_dozen, given_up, tells_address
 from actions.services import Services, shared_services
 from ara.catalogue import Product
 from ara.text import clean, words
@@ -23,10 +23,6 @@ from ara.text import clean, words
 logger = logging.getLogger(__name__)
 
 FALLBACK_INTENT = "nlu_fallback"
-_ADDRESS = frozenset(("calle", "av", "avenida", "col", "colonia", "cp", "privada", "fraccionamiento", "domicilio", "direccion"))
-_NOT_IN_ONES = frozenset(("docena", "docenas", "decena", "decenas", "par", "pares", "medio", "media"))
-# "Valeriana en vez de árnica", "cámbiame el romero por cúrcuma": what is wanted no more, in folded words.
-_GIVEN_UP = re.compile(r"\ben (?:vez|lugar) de (.+?)(?= (?:quiero|mejor|dame|ponme|mandame)\b|$)|\bcambi\w* (.+?)(?= por\b)")
 _MOST_CHOICES = 10
 
 
@@ -67,8 +63,8 @@ class ValidatePedidoForm(FormValidationAction):
             return {"producto": typed[:80] or None}
         found = knowledge.find_products(typed)
         if len(found) > 1:
-            given_up = knowledge.find_products(_given_up(text_of(tracker)))
-            found = [product for product in found if product not in given_up] or found
+            exchanged = knowledge.find_products(given_up(text_of(tracker)))
+            found = [product for product in found if product not in exchanged] or found
         if not found:
             return {"producto": None, **await self._unclear("utter_producto_desconocido", dispatcher, tracker)}
         if len(found) > 1:
@@ -101,7 +97,7 @@ class ValidatePedidoForm(FormValidationAction):
         knowledge = self.services.knowledge()
         ignored = [name for product in knowledge.products for name in product.names]
         # Of "2 docenas" or "2 y medio" the entity is the 2 alone.
-        units = not _NOT_IN_ONES.isdisjoint(words(text_of(tracker)))
+        units = counts_by_the_dozen(text_of(tracker))
         quantity = parse_quantity(text_of(tracker) if units else _all_said("cantidad", value, tracker), ignore=ignored)
         if quantity is None:
             if len(knowledge.find_products(_all_said("producto", None, tracker))) > 1:
@@ -155,10 +151,6 @@ def _asked_for(product: Product, tracker: Tracker) -> str:
     return about_product(topic, product) if topic and set(words(text_of(tracker))) - named else ""
 
 
-def _given_up(text: str) -> str:
-    return " , ".join(match[1] or match[2] for match in _GIVEN_UP.finditer(" ".join(words(text))))
-
-
 def _gives_data(tracker: Tracker) -> bool:
     """Whether an answer to the form gives the customer's data as well: "dos, mi tel es 5512345678"."""
     # A city alone may be where an order goes, or a lion of the melena's.
@@ -169,7 +161,7 @@ def _gives_data(tracker: Tracker) -> bool:
 
 def _is_address(tracker: Tracker) -> bool:
     """Whether the message tells where the customer lives: its numbers are no pieces."""
-    return intent_of(tracker) == "dar_datos" and not _ADDRESS.isdisjoint(words(text_of(tracker)))
+    return intent_of(tracker) == "dar_datos" and tells_address(text_of(tracker))
 
 
 def _all_said(slot: str, value: Any, tracker: Tracker) -> str:
