@@ -54,6 +54,7 @@ _PAYLOAD = Meaning(BadPayload, "Meta rechazó el contenido de este mensaje")
 _FILE = Meaning(BadPayload, "Meta no pudo tomar el archivo o la imagen: revisa que su dirección sea pública y su tamaño")
 _TOKEN = Meaning(NeedsOperator, "El token de Meta ya no sirve: genera uno nuevo y ponlo en META_ACCESS_TOKEN")
 _ACCESS = Meaning(NeedsOperator, "A la app de Meta le falta un permiso, o la cuenta no permite mensajes")
+_PROOF = Meaning(NeedsOperator, "Meta no acepta nuestra firma: pon primero en META_APP_SECRET el secreto de hoy de la app")
 _PUNISHED = Meaning(NeedsOperator, "Meta restringió la cuenta: revisa la calidad de la página y el centro de ayuda de Meta")
 
 # (code, subcode); None stands for any. Looked up from the most exact to the most general. Sources: Meta's "Common error
@@ -90,6 +91,8 @@ MEANINGS: dict[tuple[int | None, int | None], Meaning] = {
     (None, 1893063): _PUNISHED, (None, 2534029): _PUNISHED, (None, 2534122): _PUNISHED, (368, None): _PUNISHED,
     (2022, None): _PUNISHED,
 }  # fmt: skip
+# Code 100 is for any wrong parameter; of this one only the message tells (meta.md §5.1).
+_PROOF_MESSAGE = re.compile(r"app ?secret[ _]proof", re.IGNORECASE)
 # All of 200 to 299 are permissions.
 _PERMISSION_CODES = range(200, 300)
 
@@ -116,6 +119,8 @@ def _classify(error: dict[str, Json], response: httpx.Response, secrets: tuple[s
     told = as_text(error.get("message")) or ""
     if (code, subcode) == (100, 33) and own_id and own_id in told:
         meaning = _ACCESS
+    elif code == 100 and _PROOF_MESSAGE.search(told):
+        meaning = _PROOF
     name = f"{code}/{subcode}" if subcode else str(code)
     # An invalid token may be quoted in part in the message about it: that message is left out.
     detail = meaning.text if code in TOKEN_CODES or not told else f"{meaning.text}. Meta: {_safe(told, secrets)}"

@@ -16,7 +16,7 @@ class MetaSettings:
     meta_ig_account_id: str = setting("", "Instagram professional account id", example="17841470026191358")
     meta_app_secret: tuple[str, ...] = setting(
         (),
-        "App secret that signs webhooks; several, comma-separated, during rotation",
+        "App secret that signs webhooks and calls; during a rotation several, comma-separated, the newest first",
         listed,
         secret=True,
         example="0123abcd…",

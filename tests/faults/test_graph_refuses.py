@@ -11,6 +11,7 @@ from connectors.message import Json
 from omnicrm.processes import free_ports
 from tests.support.eventually import eventually
 from tests.support.scene import META_CHANNELS, USERS, Scene, outbox
+from tests.support.stack import KEYS
 
 DAY_SECONDS = 24 * 3600
 
@@ -61,6 +62,21 @@ async def test_a_dead_token_stops_the_queue_and_a_new_one_lets_it_go_on_in_order
         assert outbox(held) == [("eco: uno", "sent"), ("eco: dos", "sent")]
         assert (await scene.phone(channel)).texts == ["eco: uno", "eco: dos"]
     assert (await scene.crm.call("omnicrm_overview"))["paused"] == []
+
+
+async def test_a_secret_that_meta_does_not_have_yet_stops_the_queue_and_loses_nothing(scene: Scene) -> None:
+    early = await scene.start_bot(META_APP_SECRET=f"the-next-secret,{KEYS.app_secret}", OMNICRM_TEST_PAUSE="0.6")
+    for channel in META_CHANNELS:
+        await scene.simulator.say(channel, USERS[channel], "hola")
+        await queued(scene, channel, "hola")
+    paused = (await scene.crm.call("omnicrm_overview"))["paused"]
+    assert {account["channel"] for account in paused} == {"IG", "FB"}
+    assert all("META_APP_SECRET" in account["reason"] for account in paused)
+    early.kill()
+    await scene.start_bot(META_APP_SECRET=f"{KEYS.app_secret},the-last-secret")
+    for channel in META_CHANNELS:
+        assert outbox(await scene.settled(channel)) == [("eco: hola", "sent")]
+        assert (await scene.phone(channel)).texts == ["eco: hola"]
 
 
 async def test_while_the_token_is_dead_one_send_per_pause_tries_it_however_many_wait(scene: Scene) -> None:

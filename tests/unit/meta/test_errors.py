@@ -100,6 +100,20 @@ def test_a_missing_object_is_the_customer_unless_it_is_our_own_page() -> None:
     assert type(error_of(answer(100, 33, message=told.format("104")), own_id="104")) is NeedsOperator
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Invalid appsecret_proof provided in the API argument",
+        "API calls from the server require an appsecret_proof argument",
+        "this call requires either app secret proof or an app token",
+    ],
+)
+def test_a_proof_that_is_refused_is_the_operators_and_loses_no_message(told: str) -> None:
+    error = error_of(answer(100, message=told))
+    assert type(error) is NeedsOperator
+    assert "META_APP_SECRET" in error.detail
+
+
 def test_detail_names_code_and_trace_and_never_the_token() -> None:
     error = error_of(answer(100, message=f"bad {TOKEN} and EAAother1234567890"), (TOKEN,))
     assert error and error.code == "100" and "A7Oj" in str(error)
