@@ -14,6 +14,7 @@ import pytest
 
 from connectors.message import Address, Json, event_to_json
 from crm.port import Crm, CrmUnavailable
+from omnicrm import tasks
 from omnicrm.settings import Settings
 from tests.support.events import (
     ACCOUNTS,
@@ -32,7 +33,6 @@ from tests.support.events import (
 )  # fmt: skip
 from tests.support.eventually import eventually
 from tests.support.postgres import Database
-from turns import runtime
 from turns.model import Claimed, TurnInput, TurnResult
 from turns.overheard import BATCH, Overhearing
 from turns.runtime import Runtime
@@ -343,7 +343,7 @@ async def test_it_ends_when_told_to_also_as_its_waiting_ends(turns: int) -> None
 
 
 async def test_a_task_that_loses_its_cancelling_is_cancelled_again(crm: Crm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "CANCEL_SECONDS", 0.01)
+    monkeypatch.setattr(tasks, "CANCEL_SECONDS", 0.01)
     lost: list[str] = []
 
     async def stubborn() -> None:

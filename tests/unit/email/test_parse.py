@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from connectors.email.parse import MAX_CUSTOMERS
 from connectors.email.said import MAX_TEXT
 from connectors.email.tokens import message_id, unverified_user
 from connectors.message import AnyEvent, Echo, Fact, Inbound, Unsupported, event_to_json
+from tests.support.growth import assert_linear
 from tests.unit.email.samples import ANA, NOW, OURS, RECEIVED, SECRET, VERIFIED, inbound, mail, read
 
 MAILS = [file.read_bytes() for file in sorted((Path(__file__).parents[2] / "fixtures" / "email").glob("*/*.eml"))]
@@ -319,12 +319,4 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_mails_take_linear_time(name: str) -> None:
-    def seconds(count: int) -> float:
-        raw = HOSTILE[name](count)
-        started = perf_counter()
-        read(raw)
-        return perf_counter() - started
-
-    # Four times the size in the same run; quadratic work would take sixteen times. Below some milliseconds all is noise.
-    short, long = (min(seconds(count) for _ in range(2)) for count in (25_000, 100_000))
-    assert long < 8 * max(short, 0.01)
+    assert_linear(read, HOSTILE[name], 25_000, noise=0.01)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.email.quotes import MAX_LINES, clean, strip
+from tests.support.growth import assert_linear
 
 REPLIES = Path(__file__).parents[2] / "fixtures" / "email" / "replies"
 TEXTS = [json.loads(file.read_text(encoding="utf-8"))["text"] for file in sorted(REPLIES.glob("*.json"))]
@@ -184,25 +184,16 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def assert_linear(unit: str) -> None:
-    def seconds(count: int) -> float:
-        text = unit * count
-        started = perf_counter()
-        strip(text)
-        return perf_counter() - started
-
-    # Four times the work in the same run; quadratic work would take sixteen times. Below some milliseconds all is noise.
-    count = 100_000 // len(unit)
-    short, long = (min(seconds(times) for _ in range(2)) for times in (count, 4 * count))
-    assert long < 8 * max(short, 0.005)
+def assert_linear_for(unit: str) -> None:
+    assert_linear(strip, lambda count: unit * count, 100_000 // len(unit), noise=0.005)
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_hostile_repetitions_take_linear_time(unit: str) -> None:
-    assert_linear(unit)
+    assert_linear_for(unit)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.text(alphabet=" >\nElOn:@-_*<", min_size=1, max_size=400))
 def test_no_pattern_of_signs_takes_more(unit: str) -> None:
-    assert_linear(unit)
+    assert_linear_for(unit)
