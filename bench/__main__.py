@@ -20,7 +20,7 @@ from bench.load import Unanswered
 from bench.plan import FULL, QUICK
 from bench.run import Lost, Places, measure
 from crm.port import CrmError
-from omnicrm.processes import ProcessFailed, Stopped, stopping_on_signals
+from omnicrm.processes import ProcessFailed, stopping_on_signals
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -48,7 +48,7 @@ def main() -> int:
     except (ProcessFailed, Unanswered, Lost, NotDurable, CrmError) as error:
         console.print(f"{type(error).__name__}: {error}", markup=False, style="red")
         return 1
-    except (KeyboardInterrupt, Stopped):
+    except KeyboardInterrupt:
         return 130
     path = (home if quick else PROJECT / "bench") / "results.json"
     report.write(figures, path)

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import cache
 
 import psycopg
@@ -16,6 +17,7 @@ from psycopg import AsyncRawCursor, sql
 from crm.connections import Connection, Connections, Target, connect, connect_error
 from crm.port import JSON, WORK_CHANNEL, CrmUnavailable
 from crm.wire import check_names, encode, error_for, was_rolled_back
+from omnicrm.tasks import within
 
 logger = logging.getLogger(__name__)
 
@@ -111,10 +113,8 @@ class PostgresCrm:
                 timer.cancel()
 
     async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._closed.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
+        with suppress(asyncio.TimeoutError):
+            await within(seconds, self._closed.wait())
 
     async def close(self) -> None:
         """See ``Crm.close``."""

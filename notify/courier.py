@@ -6,10 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from crm.port import CrmError
-from omnicrm.tasks import end
+from omnicrm.tasks import end, within
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ class Courier(Generic[Work]):
         self._clock = clock
         self._wake = asyncio.Event()
         self._stopping = False
+        self._looks_no_more = asyncio.Event()
+        self._looks_no_more.set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
@@ -48,23 +51,32 @@ class Courier(Generic[Work]):
 
     async def run(self) -> None:
         """Deliver until ``stop``. Survives an absent database."""
-        while not self._stopping:
-            self._wake.clear()
-            free = self._concurrency - len(self._tasks)
-            work, due = await self._look(free) if free else ((), None)
-            for one in work:
-                task = asyncio.create_task(self._do(one))
-                self._tasks.add(task)
-                task.add_done_callback(self._done)
-            if len(work) < free or not free:
-                await self._wait(self._longest_wait if due is None else min(max(due, 0.02), self._longest_wait))
+        self._looks_no_more.clear()
+        try:
+            while not self._stopping:
+                await self._round()
+        finally:
+            self._looks_no_more.set()
 
-    async def stop(self, within: float = 5.0) -> None:
+    async def _round(self) -> None:
+        self._wake.clear()
+        free = self._concurrency - len(self._tasks)
+        work, due = await self._look(free) if free else ((), None)
+        for one in work:
+            task = asyncio.create_task(self._do(one))
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+        if not self._stopping and (len(work) < free or not free):
+            await self._wait(self._longest_wait if due is None else min(max(due, 0.02), self._longest_wait))
+
+    async def stop(self, seconds: float = 5.0) -> None:
         """Take nothing more, and give what is under way some seconds to end."""
         self._stopping = True
         self._wake.set()
+        # What it is taking out now is leased to us alone.
+        await self._looks_no_more.wait()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within)
+            await asyncio.wait(self._tasks, timeout=seconds)
         await end(self._tasks)
 
     async def _look(self, free: int) -> tuple[Sequence[Work], float | None]:
@@ -90,7 +102,5 @@ class Courier(Generic[Work]):
         self._wake.set()
 
     async def _wait(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
+        with suppress(asyncio.TimeoutError):
+            await within(seconds, self._wake.wait())

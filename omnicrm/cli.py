@@ -129,11 +129,9 @@ def main(arguments: list[str] | None = None) -> None:  # noqa: UP007 - typer rea
         os.environ.setdefault(name, value)
     try:
         app(arguments)
-    except SystemExit:
-        raise
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BaseException as error:
+    except Exception as error:
         status = _foreseen(error)
         if status is None:
             raise
@@ -141,14 +139,12 @@ def main(arguments: list[str] | None = None) -> None:  # noqa: UP007 - typer rea
         sys.exit(status)
 
 
-def _foreseen(error: BaseException) -> int | None:
-    from omnicrm.processes import ProcessFailed, Stopped
+def _foreseen(error: Exception) -> int | None:
+    from omnicrm.processes import ProcessFailed
     from omnicrm.settings import SettingsError
 
     if isinstance(error, SettingsError):
         return WRONG_SETTINGS
-    if isinstance(error, Stopped):
-        return INTERRUPTED
     if isinstance(error, ProcessFailed):
         return 1
     from crm.port import CrmError

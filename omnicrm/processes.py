@@ -29,8 +29,8 @@ class ProcessFailed(Exception):
     """A child ended, or did not answer in time; the message carries the last lines of its log."""
 
 
-class Stopped(BaseException):
-    """We were asked to stop (SIGTERM, SIGHUP): unwinds everything like Ctrl-C does."""
+class Stopped(KeyboardInterrupt):
+    """We were asked to stop (SIGTERM, SIGHUP): unwinds as Ctrl-C does, which alone asyncio lets out of its callbacks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from crm.port import Crm, CrmError
+from omnicrm.tasks import within
 from turns.incoming import next_turn
 from turns.model import Dialogue, Received
 
@@ -45,12 +47,8 @@ class Overhearing:
             await self._wait()
 
     async def _wait(self) -> None:
-        # Not async_timeout: a cancellation that comes as the time is over would be taken for that, and be lost.
-        woken = asyncio.create_task(self._wake.wait())
-        try:
-            await asyncio.wait({woken}, timeout=self._poll_seconds)
-        finally:
-            woken.cancel()
+        with suppress(asyncio.TimeoutError):
+            await within(self._poll_seconds, self._wake.wait())
 
     async def round(self) -> int:
         """Read one batch; returns how many messages it had. Raises ``CrmError``."""

@@ -15,6 +15,7 @@ from connectors.fit import fit_turn
 from connectors.message import Json, SendError
 from connectors.platform import Platform
 from crm.port import Crm, CrmError
+from omnicrm.tasks import within
 from turns.incoming import next_turn
 from turns.model import Claimed, Dialogue, TurnInput, TurnResult
 from turns.sender import Sender, account_key
@@ -53,6 +54,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._asides: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._claims_no_more = asyncio.Event()
+        self._claims_no_more.set()
 
     def wake(self) -> None:
         """Look for work now."""
@@ -60,20 +63,29 @@ class Worker:
 
     async def run(self) -> None:
         """Claim and work until ``stop``. Survives an absent database: what is committed waits there."""
-        while not self._stopping:
-            self._wake.clear()
-            wanted = self._free()
-            claimed = await self._claim(wanted)
-            for work in claimed:
-                self._spawn(self._work(work))
-            # Fewer than wanted: nothing else is due, and whatever comes wakes us.
-            if len(claimed) < wanted or self._free() == 0:
-                await self._wait()
+        self._claims_no_more.clear()
+        try:
+            while not self._stopping:
+                await self._round()
+        finally:
+            self._claims_no_more.set()
+
+    async def _round(self) -> None:
+        self._wake.clear()
+        wanted = self._free()
+        claimed = await self._claim(wanted)
+        for work in claimed:
+            self._spawn(self._work(work))
+        # Fewer than wanted: nothing else is due, and whatever comes wakes us.
+        if not self._stopping and (len(claimed) < wanted or self._free() == 0):
+            await self._wait()
 
     async def stop(self) -> None:
         """Claim nothing more and finish what is under way."""
         self._stopping = True
         self._wake.set()
+        # What it is claiming now is leased to us alone.
+        await self._claims_no_more.wait()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._lease_seconds)
         for task in self._asides:
@@ -120,8 +132,7 @@ class Worker:
         if self._next_due is not None and self._free():
             timeout = min(timeout, max(0.0, self._next_due - self._clock()))
         with suppress(asyncio.TimeoutError):
-            async with async_timeout.timeout(timeout):
-                await self._wake.wait()
+            await within(timeout, self._wake.wait())
 
     async def _work(self, work: Claimed) -> None:
         try:

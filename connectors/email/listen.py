@@ -18,7 +18,7 @@ from connectors.email.oauth import Credentials
 from connectors.email.settings import Server
 from connectors.message import AnyEvent, Echo, NeedsOperator
 from connectors.platform import Desk
-from omnicrm.tasks import end
+from omnicrm.tasks import end, within
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ class MailListener:
         # An answer that is two thirds of a lease late still comes before another process may begin.
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
-            if not await asyncio.wait_for(self._lease(desk), self._lease_seconds / 3):
+            if not await within(self._lease_seconds / 3, self._lease(desk)):
                 raise LeaseLost("another process has the mailbox")
 
     async def _work(self, desk: Desk) -> None:

@@ -169,7 +169,7 @@ async def test_one_customers_trouble_holds_up_nobody_else(scene: Scene) -> None:
     await scene.simulator.say("instagram", USERS["instagram"], "hola")
     for number in range(3):
         await scene.simulator.say("instagram", "900009", str(number))
-        await scene.simulator.wait_for_replies("instagram", "900009", number + 1, timeout=2)
+        await scene.simulator.wait_for_replies("instagram", "900009", number + 1, timeout=10)
     assert outbox(await scene.held("instagram")) == [("eco: hola", "queued")]
 
 

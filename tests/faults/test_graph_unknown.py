@@ -11,6 +11,8 @@ from tests.support.scene import META_CHANNELS, Scene, outbox
 TAKEN = ("timeout_after_accept", "slow", "reset", "garbage", "no_message_id", "1357046")
 # Graph did not take it, and we cannot tell.
 NOT_TAKEN = ("timeout_before_accept", "reset_before_accept", "502")
+# Less than "slow" takes.
+IMPATIENT = {"SEND_TIMEOUT_SECONDS": "1.2"}
 
 
 async def everybody_writes(simulator: SimulatorClient, channel: str, faults: tuple[str, ...]) -> dict[str, str]:
@@ -26,7 +28,7 @@ async def everybody_writes(simulator: SimulatorClient, channel: str, faults: tup
 @pytest.mark.parametrize("channel", META_CHANNELS)
 async def test_an_echo_settles_a_send_whose_answer_was_lost(channel: str, echoes: str, scene: Scene) -> None:
     await scene.simulator.settings(echoes=echoes, echo_delay=0.0 if echoes == "before" else 1.0)
-    await scene.start_bot()
+    await scene.start_bot(**IMPATIENT)
     customers = await everybody_writes(scene.simulator, channel, TAKEN)
     await scene.simulator.stats(wait=10)
     for user, fault in customers.items():
@@ -40,7 +42,7 @@ async def test_an_echo_settles_a_send_whose_answer_was_lost(channel: str, echoes
 @pytest.mark.parametrize("channel", META_CHANNELS)
 async def test_without_an_echo_a_person_is_asked_to_look_and_the_conversation_goes_on(channel: str, scene: Scene) -> None:
     await scene.simulator.settings(echoes="off")
-    await scene.start_bot()
+    await scene.start_bot(**IMPATIENT)
     customers = await everybody_writes(scene.simulator, channel, TAKEN + NOT_TAKEN)
     for user, fault in customers.items():
         held = await scene.settled(channel, user)

@@ -41,7 +41,7 @@ async def test_a_broken_model_gives_way_to_the_knowledge(
     began = time.monotonic()
     (text,) = await customer.asks(KNOWN)
     assert KNOWLEDGE_SAYS in text
-    assert time.monotonic() - began < ARA_SECONDS + 2
+    assert time.monotonic() - began < ARA_SECONDS + 5
     assert len(await real_simulator.model_requests()) == 1
     assert (await customer.held())["owner"] == "bot"
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.eventually import eventually
 from tests.support.scene import CHANNELS, CHAT_CHANNELS, USERS, Scene, inbox, outbox
 
-THINKING = "0.8"
+THINKING = "1.5"
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -63,8 +63,8 @@ async def test_a_person_who_writes_while_an_answer_is_on_its_way_stops_the_rest(
 ) -> None:
     """Three answers, the first of which takes its time at Graph."""
     await scene.simulator.settings(echoes=echoes)
-    await scene.simulator.fault("slow", seconds=0.8)
-    await scene.start_bot(SEND_TIMEOUT_SECONDS="5", LEASE_SECONDS="5", BURST_SECONDS="0.6")
+    await scene.simulator.fault("slow", seconds=1.5)
+    await scene.start_bot(SEND_TIMEOUT_SECONDS="5", LEASE_SECONDS="5", BURST_SECONDS="1")
     for line in ("uno", "dos", "tres"):
         await scene.simulator.say(channel, USERS[channel], line)
 
@@ -83,7 +83,7 @@ async def test_a_person_who_writes_while_an_answer_is_on_its_way_stops_the_rest(
 
 @pytest.mark.parametrize("channel", CHANNELS)
 async def test_a_person_with_the_same_words_as_the_bot_is_a_person_all_the_same(channel: str, scene: Scene) -> None:
-    await scene.simulator.fault("slow", seconds=0.5)
+    await scene.simulator.fault("slow", seconds=1.5)
     await scene.start_bot(SEND_TIMEOUT_SECONDS="5", LEASE_SECONDS="5")
     await scene.simulator.say(channel, USERS[channel], "hola")
 

@@ -191,7 +191,7 @@ async def test_a_run_that_is_killed_goes_on_where_it_was(
     code = """if True:
         from dataclasses import replace
         from connectors.meta.platform import Messenger
-        Messenger.capabilities = replace(Messenger.capabilities, lookups_per_second=30)
+        Messenger.capabilities = replace(Messenger.capabilities, lookups_per_second=15)
         from omnicrm.cli import main
         main(['smart-sync', '--apply'])
     """

@@ -20,8 +20,8 @@ from imap_tools import MailBoxUnencrypted
 from imap_tools.imap_utf7 import utf7_encode
 
 from connectors.email.settings import Server
+from omnicrm.processes import free_ports
 from tests.support.mail_servers import HOST, PASSWORD, Certificate, make_certificate
-from tests.support.postgres import free_port
 
 _UNPACKED = Path(__file__).resolve().parents[2] / ".tools" / "dovecot"
 MISSING = "Dovecot is missing, so nothing proves that mail is fetched from a real server: run `scripts/dovecot.sh`"
@@ -120,7 +120,7 @@ class Dovecot:
         self._libraries = ":".join(
             map(str, (library, library / "modules/old-stats", *self._root.glob("usr/lib/*-linux-gnu*")))
         )
-        self.port, self.tls_port, self.token_port = free_port(), free_port(), free_port()
+        self.port, self.tls_port, self.token_port = free_ports(3)
         self.certificate: Certificate = make_certificate(self._folder)
         self._configure()
         self._process: subprocess.Popen[bytes] | None = None

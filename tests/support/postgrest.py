@@ -13,7 +13,8 @@ from urllib.request import urlopen
 import jwt
 import pytest
 
-from tests.support.postgres import Database, free_port
+from omnicrm.processes import free_ports
+from tests.support.postgres import Database
 
 JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters"
 _NODE_MODULES = Path(__file__).resolve().parents[2] / "node_modules"
@@ -49,7 +50,7 @@ class PostgrestServer:
     """One process on one database."""
 
     def __init__(self, program: Path, database: Database) -> None:
-        self.port, self._admin_port = free_port(), free_port()
+        self.port, self._admin_port = free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         self._program = program
         self._environment = {

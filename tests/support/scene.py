@@ -23,7 +23,7 @@ META_CHANNELS = CHANNELS[:2]
 USERS = {channel: user_on(channel, 900001 + number) for number, channel in enumerate(CHANNELS)}
 UNSETTLED = frozenset({("in", "received"), ("out", "queued"), ("out", "sending")})
 # Short, so that a dead bot's work is taken over soon.
-QUICK = {"LEASE_SECONDS": "2.5", "POLL_SECONDS": "0.1", "SEND_TIMEOUT_SECONDS": "1.2"}
+QUICK = {"LEASE_SECONDS": "4", "POLL_SECONDS": "0.1", "SEND_TIMEOUT_SECONDS": "2.5"}
 
 
 class Scene:

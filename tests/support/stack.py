@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil  # type: ignore[import-untyped]
 
 from connectors.message import Address
@@ -126,14 +127,13 @@ class StandinBot:
             if not self.alive():
                 return True
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            except OSError:
+                return (await http.get(f"http://127.0.0.1:{self._port}/")).text == "ready"
+            except httpx.HTTPError:
                 return False
-            writer.close()
-            return True
 
         # It listens once everything before the server's start is done.
-        await eventually(listens, within=START_SECONDS, every=0.02)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            await eventually(listens, within=START_SECONDS, every=0.02)
 
     async def dead(self, within: float = 30.0) -> None:
         """Wait until it has died."""
