@@ -174,13 +174,26 @@ class AccountState(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountWarning(Event):
+    """What a platform tells us of one of our accounts and a person must read; ``stopped``: it sends no more.
+
+    Nothing waits for it: whether a send may go is told by the sends. ``address`` is None.
+    """
+
+    channel: ChannelCode
+    account: str
+    stopped: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported(Event):
     """An item we do not understand: stored and counted, never dropped, never answered."""
 
     reason: str
 
 
-AnyEvent: TypeAlias = Inbound | Echo | Receipt | Edit | Unsend | Control | Fact | AccountState | Unsupported
+AnyEvent: TypeAlias = Inbound | Echo | Receipt | Edit | Unsend | Control | Fact | AccountState | AccountWarning | Unsupported
 
 
 def event_to_json(event: AnyEvent) -> dict[str, Json]:

@@ -102,7 +102,7 @@ _SAID = {
     "complaint": "tiene una queja",
     "channel_down": "no puede enviar mensajes",
     "channel_up": "ya puede enviar mensajes otra vez",
-    "token": "está por terminar su acceso",
+    "token": "está en riesgo su acceso",
     "send_failed": "no recibió una respuesta",
     "webhook_off": "se apagó",
     "test": "es un aviso de prueba",
@@ -131,7 +131,7 @@ def _headline(item: Item, name: str) -> str:
     if item.kind == "send_failed":
         return f"A {name} no le llegó una respuesta"
     if item.kind == "token":
-        return f"El acceso a {name} está por terminar"
+        return f"El acceso a {name} está en riesgo"
     if item.kind == "webhook_off":
         return f"Se apagó el {name}"
     if item.kind == "test":

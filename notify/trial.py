@@ -17,7 +17,7 @@ from omnicrm.settings import Settings
 # How the owner calls what the settings call a kind.
 NAMES = {
     "handover": "piden una persona", "hot_lead": "pedidos", "complaint": "quejas", "channel_down": "canal caído",
-    "token": "acceso por terminar", "send_failed": "respuestas que no llegaron",
+    "token": "acceso en riesgo", "send_failed": "respuestas que no llegaron",
 }  # fmt: skip
 NOBODY = "Nadie recibe avisos. Pon NOTIFY_DEFAULT en .env, por ejemplo: NOTIFY_DEFAULT=email:ana@example.com"
 

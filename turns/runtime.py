@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 
-from connectors.message import AccountState, AnyEvent, Unsupported, event_to_json
+from connectors.message import AccountState, AccountWarning, AnyEvent, Unsupported, event_to_json
 from connectors.platform import Listener, Platform
 from crm.port import Crm, CrmRejected
 from notify.service import Service
@@ -65,6 +65,9 @@ class Runtime:
             if isinstance(event, AccountState) and not event.ok:
                 account = f"{event.channel}:{event.account}"
                 logger.error("account cannot send action=receive account=%s reason=%s", account, event.reason)
+            elif isinstance(event, AccountWarning):
+                account = f"{event.channel}:{event.account}"
+                logger.error("account warned action=receive account=%s reason=%s", account, event.text)
         if any(result.get("due") for result in results):
             self.wake()
         if self._overhearing is not None and any("message" in result and not result["due"] for result in results):

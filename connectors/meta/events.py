@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from connectors.message import (
+    AccountWarning,
     Address,
     AnyEvent,
     Attachment,
@@ -31,6 +32,12 @@ WINDOW = 24 * 3600
 REFERENCE_PREFIX = "omnicrm:"
 # The app ids of Meta's own inboxes; for Messenger's, two pages of the documentation print two.
 INBOX_APPS = frozenset({"263902037430900", "26390203743090", "1217981644879628"})
+
+# What Meta does about a breach of its rules, as the staff reads it (`policy_enforcement`).
+ENFORCEMENTS = {
+    "block": "Meta bloqueó la cuenta por sus políticas: apela en la calidad de la página",
+    "warning": "Meta advierte que la cuenta incumple sus políticas: mira la calidad de la página",
+}
 
 _Reader: TypeAlias = Callable[[Item, dict[str, Json]], AnyEvent]
 
@@ -256,6 +263,23 @@ def _reaction(item: Item, reaction: dict[str, Json]) -> AnyEvent:
     return _fact(item, "reaction", data, window=None if action == "unreact" else WINDOW, key=key)
 
 
+def _policy(item: Item, told: dict[str, Json]) -> AnyEvent:
+    action = as_text(told.get("action"))
+    if action not in ENFORCEMENTS:
+        return _fact(item, "policy_enforcement", told)
+    reason = as_text(told.get("reason"))
+    return AccountWarning(
+        key=item.occasion("policy_enforcement", told),
+        address=None,
+        timestamp=item.moment,
+        raw=item.raw,
+        channel="IG" if item.webhook_object == "instagram" else "FB",
+        account=item.account,
+        stopped=action == "block",
+        text=f"{ENFORCEMENTS[action]} (motivo: {reason[:80]})" if reason else ENFORCEMENTS[action],
+    )
+
+
 READERS: dict[str, _Reader] = {
     "message": _message,
     "postback": _postback,
@@ -269,8 +293,8 @@ READERS: dict[str, _Reader] = {
     "take_thread_control": _control("take_thread_control"),
     "request_thread_control": _named("thread_requested"),
     "app_roles": _named("app_roles"),
-    "policy_enforcement": _named("policy_enforcement"),
-    "policy-enforcement": _named("policy_enforcement"),
+    "policy_enforcement": _policy,
+    "policy-enforcement": _policy,
     "account_linking": _named("account_linking"),
     "response_feedback": _named("response_feedback"),
     "messaging_feedback": _named("messaging_feedback"),

@@ -226,6 +226,10 @@ begin
     end if;
     if e ->> 'type' = 'accountstate' then
         return jsonb_build_object('stored', true, 'due', omnicrm.receive_account_state(e));
+    elsif e ->> 'type' = 'accountwarning' then
+        perform public.omnicrm_report_account(e ->> 'channel', e ->> 'account', jsonb_build_array(jsonb_build_object(
+            'kind', case when (e ->> 'stopped')::boolean then 'channel_down' else 'token' end, 'text', e ->> 'text')));
+        return jsonb_build_object('stored', true);
     end if;
     if v_thread is null then
         return jsonb_build_object('stored', true);

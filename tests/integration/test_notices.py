@@ -9,7 +9,7 @@ from connectors.message import Json
 from crm.connect import open_crm
 from crm.port import Crm
 from omnicrm.settings import Settings
-from tests.support.events import CUSTOMER, account_state, inbound, receive
+from tests.support.events import CUSTOMER, account_state, account_warning, inbound, receive
 from tests.support.postgres import Database
 from tests.support.telling import (
     ANA,
@@ -229,3 +229,17 @@ async def test_old_notices_and_events_are_forgotten_and_waiting_ones_stay(crm: C
     raise_notice(database, "complaint", thread)
     assert (await crm.call("omnicrm_prune_told"))["deleted"] == 2
     assert len(await claimed_notices(crm)) == 1
+
+
+async def test_a_platforms_warning_of_an_account_is_told_once_and_holds_nothing_up(crm: Crm, database: Database) -> None:
+    warning, block = "Meta advierte que la cuenta incumple sus políticas", "Meta bloqueó la cuenta"
+    told = plan() | {"targets": {"token": [ANA], "channel_down": [ANA]}}
+    await receive(crm, account_warning(False, warning), account_warning(False, warning))
+    assert [(item["kind"], item["detail"]) for work in await claimed_notices(crm, told) for item in work["items"]] == [
+        ("token", {"text": warning})
+    ]
+    await receive(crm, account_warning(True, block))
+    assert [(item["kind"], item["detail"]) for work in await claimed_notices(crm, told) for item in work["items"]] == [
+        ("channel_down", {"reason": block})
+    ]
+    assert database.run("select count(*) from omnicrm.accounts where paused_until is not null") == [(0,)]

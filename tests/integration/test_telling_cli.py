@@ -94,10 +94,10 @@ async def test_a_test_notice_goes_to_everybody_and_says_what_happened(run: Run) 
         told = "piden una persona, pedidos, quejas, canal caído, respuestas que no llegaron"
         assert result.output.splitlines() == [
             f"✓ email:ana@x.mx: salió. Recibe: {told}.", f"✓ whatsapp:1203@g.us: salió. Recibe: {told}.",
-            "✓ webhook: salió. Recibe: acceso por terminar.",
+            "✓ webhook: salió. Recibe: acceso en riesgo.",
         ]  # fmt: skip
         assert len(mail.mails) == len(slack.posts) == 1
-        assert slack.posts[0].document["text"] == "Aviso de prueba.\nA este destino llega: acceso por terminar."
+        assert slack.posts[0].document["text"] == "Aviso de prueba.\nA este destino llega: acceso en riesgo."
         slack.usual = 404
         mail.answer("RCPT", "550 5.1.1 no such user")
         result = await asyncio.to_thread(run, "test", app=notify_app, **environment)

@@ -7,7 +7,20 @@ from datetime import datetime, timezone
 from itertools import count
 from typing import Any
 
-from connectors.message import AccountState, Address, Control, Echo, Edit, Fact, Inbound, Json, Receipt, Unsend, event_to_json
+from connectors.message import (
+    AccountState,
+    AccountWarning,
+    Address,
+    Control,
+    Echo,
+    Edit,
+    Fact,
+    Inbound,
+    Json,
+    Receipt,
+    Unsend,
+    event_to_json,
+)
 from crm.port import Crm
 
 _numbers = count(1)
@@ -75,6 +88,12 @@ def account_state(ok: bool, **fields: Any) -> AccountState:
     """The customer's account can send again, or cannot."""
     made = {**_fields({}, "state"), "address": None, "channel": CUSTOMER.channel, "account": CUSTOMER.account, **fields}
     return AccountState(ok=ok, reason="" if ok else "número desvinculado", **made)
+
+
+def account_warning(stopped: bool, text: str, **fields: Any) -> AccountWarning:
+    """The platform tells us of a breach of its rules."""
+    made = {**_fields({}, "warning"), "address": None, "channel": CUSTOMER.channel, "account": CUSTOMER.account, **fields}
+    return AccountWarning(stopped=stopped, text=text, **made)
 
 
 async def receive(crm: Crm, *events: Any, **options: float) -> list[Json]:

@@ -52,4 +52,4 @@ def test_a_later_delivery_of_the_same_has_the_same_keys(scenario: dict[str, Any]
 
 def test_there_is_a_payload_for_every_kind_of_event() -> None:
     kinds = {event["type"] for scenario in SCENARIOS.values() for event in scenario["events"]}
-    assert kinds == {"inbound", "echo", "receipt", "edit", "unsend", "control", "fact", "unsupported"}
+    assert kinds == {"inbound", "echo", "receipt", "edit", "unsend", "control", "fact", "accountwarning", "unsupported"}

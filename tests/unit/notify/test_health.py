@@ -35,7 +35,7 @@ def test_each_target_is_a_line_with_what_it_is_told() -> None:
         NOTIFY_HANDOVER="whatsapp:+525512345678", NOTIFY_TOKEN="webhook", WHAPI_TOKEN="t", NOTIFY_WEBHOOK_URL="https://x.mx/s3cret",
         NOTIFY_LINK="https://x.mx/{conversation}",
     )  # fmt: skip
-    assert found == [("ok", "whatsapp …5678: piden una persona."), ("ok", "webhook: acceso por terminar.")]
+    assert found == [("ok", "whatsapp …5678: piden una persona."), ("ok", "webhook: acceso en riesgo.")]
 
 
 def test_a_way_that_is_not_set_up_is_an_error() -> None:

@@ -41,7 +41,7 @@ def account(kind: str, detail: dict[str, Any], channel: str = "IG", number: str 
          "Los mensajes esperan y salen solos cuando se arregle. Revisa con: omnicrm doctor"),
         (account("channel_up", {}, "EMAIL", "hola@eum.mx"), "Correo (ho…@eum.mx) ya puede enviar mensajes otra vez."),
         (account("token", {"text": "El token de Meta vence el 2026-12-01"}),
-         "El acceso a Instagram (…1358) está por terminar.\nEl token de Meta vence el 2026-12-01."),
+         "El acceso a Instagram (…1358) está en riesgo.\nEl token de Meta vence el 2026-12-01."),
         (Item(kind="webhook_off", detail={"host": "crm.example.com", "subscription": 3, "reason": "no recibió nada en 5 días"}),
          "Se apagó el webhook a crm.example.com.\nMotivo: no recibió nada en 5 días.\n"
          "Para encenderlo otra vez: omnicrm webhook enable 3"),
@@ -93,7 +93,7 @@ def test_after_quiet_hours_each_conversation_is_one_line() -> None:
         "- Ana Pérez (WhatsApp): pide hablar con una persona (pidió factura); hizo un pedido (2 × árnica), y 2 más. "
         "https://crm.example.com/c/7",
         "- Luis (WhatsApp): tiene una queja. https://crm.example.com/c/8",
-        "- Instagram (…1358): está por terminar su acceso (Vence el 2026-12-01).",
+        "- Instagram (…1358): está en riesgo su acceso (Vence el 2026-12-01).",
     ]
 
 
