@@ -18,7 +18,7 @@ from ara.guard import Source, check
 from ara.knowledge import Calls, Document, Knowledge
 from ara.model import ChatModel, ModelError
 from ara.prompt import DONT_KNOW, MAX_QUESTION, MAX_SOURCES, Line, build_prompt
-from ara.text import clean, words
+from ara.text import clean, content_words, words
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ class Ara:
             return Answer(text=None, way="handover", reason="Ara falló")
 
     async def _answer(self, question: str, conversation: str, history: Sequence[Line]) -> Answer:
-        if not words(question):
-            return Answer(text=None, way="clarify", reason="sin palabras")
+        if not content_words(question):
+            return Answer(text=None, way="clarify", reason="sin palabras que digan algo")
         knowledge = self._knowledge()
         found, problem = await self._search(question, knowledge)
         answer = None
@@ -91,7 +91,7 @@ class Ara:
         except Exception as error:  # a fault around the model takes nothing from the first way
             logger.error("model way failed: %s", type(error).__name__, extra={"action": "ara_model_failed"})
         if answer is None:
-            answer = _from_knowledge(found) or Answer(text=None, way="handover", reason=problem or "no está en el conocimiento")
+            answer = _from_knowledge(found) or _nothing_known(question, problem)
         logger.info("ara answered: %s", answer.way, extra={"action": "ara_answered", "way": answer.way})
         return answer
 
@@ -154,6 +154,13 @@ def _document(row: dict[str, object], knowledge: Knowledge) -> Document:
         id=str(row["id"]), title=str(row["title"]), text=str(row["text"]), source=str(row["source"]),
         tags=tuple(map(str, tags)) if isinstance(tags, list) else (),
     )  # fmt: skip
+
+
+def _nothing_known(question: str, problem: str) -> Answer:
+    """A word alone, "mm" or "oks", is no question yet: a person would ask back, too."""
+    if not problem and len(words(question)) == 1:
+        return Answer(text=None, way="clarify", reason="una palabra que no está en el conocimiento")
+    return Answer(text=None, way="handover", reason=problem or "no está en el conocimiento")
 
 
 def _from_knowledge(found: Sequence[_Found]) -> Answer | None:

@@ -21,7 +21,7 @@ lo los mas me mi mis mucho muy nada necesito ni no nos nosotros o oye para pero 
 puedo q que quiero quisiera saber se sea ser si sin sobre solo son soy su sus tal tambien te ti tengo tiene tienen tienes
 todo todos tu tus u un una unas uno unos usted ustedes va vamos van ver voy y ya yo extracto extractos producto productos
 tienda maneja manejan vende venden dia dias tarde tardes noche noches disculpa oigan quien sirve sirven decir explica
-explicar
+explicar interesa interesan interesado interesada listo listos das dan dar pasas pasan estoy
 """
 _STOPWORDS = frozenset(_NO_MEANING.split())
 

@@ -58,6 +58,11 @@ async def test_ara_does_not_quote_what_was_not_asked(ara: Ara):
     assert wrong == []
 
 
+async def test_ara_asks_back_where_nothing_was_said_yet(ara: Ara):
+    ways = {question: (await ara.answer(question, conversation="ig:1:2")).way for question in QUESTIONS["unclear"]}
+    assert ways == dict.fromkeys(QUESTIONS["unclear"], "clarify")
+
+
 @pytest.mark.parametrize("question", [
     "'; drop table omnicrm.knowledge; --", "a & b | !c <-> (d)", "\\", "'''", "::tsquery", "x" * 5000, "\u0000hola",
     "%_%", "árnica:*",
