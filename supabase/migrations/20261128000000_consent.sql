@@ -1,21 +1,23 @@
 -- "Baja" holds for good, "alta" ends it: wherever the sender writes from in that channel, and also in messages that no turn
 -- answers, because a person or another app holds the conversation, or they came too late or too many. The bot reads those for this alone.
 
--- Both at once, as a turn takes them: a bot that works meanwhile waits, and neither waits for the other.
-lock table omnicrm.threads, omnicrm.messages in access exclusive mode;
-
--- An older message was dealt with: only what waits now or comes later is read.
-alter table omnicrm.messages add column if not exists heard boolean not null default true;
-alter table omnicrm.messages alter column heard set default false;
-update omnicrm.messages set heard = false where status = 'received' and heard;
-create index if not exists messages_unheard_idx on omnicrm.messages (id)
-    where status = 'ignored' and reason in ('human', 'standby', 'stale', 'limit') and not heard;
-
-drop trigger if exists omnicrm_mind_unread on omnicrm.messages;
-drop function if exists omnicrm.mind_unread();
-
--- The newest message whose "baja" or "alta" counted: whatever is read later of older ones does not.
-alter table omnicrm.threads add column if not exists consent_message bigint;
+do $$
+begin
+    -- Both at once, as a turn takes them: a bot that works meanwhile waits, and neither waits for the other. Where each statement
+    -- is a transaction of its own, this block is one.
+    lock table omnicrm.threads, omnicrm.messages in access exclusive mode;
+    -- An older message was dealt with: only what waits now or comes later is read.
+    alter table omnicrm.messages add column if not exists heard boolean not null default true;
+    alter table omnicrm.messages alter column heard set default false;
+    update omnicrm.messages set heard = false where status = 'received' and heard;
+    create index if not exists messages_unheard_idx on omnicrm.messages (id)
+        where status = 'ignored' and reason in ('human', 'standby', 'stale', 'limit') and not heard;
+    drop trigger if exists omnicrm_mind_unread on omnicrm.messages;
+    drop function if exists omnicrm.mind_unread();
+    -- The newest message whose "baja" or "alta" counted: whatever is read later of older ones does not.
+    alter table omnicrm.threads add column if not exists consent_message bigint;
+end
+$$;
 
 create or replace function omnicrm.lock_consent(p_channel text, p_sender text) returns void
 language plpgsql set search_path = '' as $$

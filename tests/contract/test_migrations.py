@@ -31,7 +31,8 @@ from tests.support.events import (
     receipt,
     receive,
 )
-from tests.support.postgres import OWNER, Database, free_port
+from tests.support.postgres import OWNER, Database, PostgresServer, free_port
+from tests.support.push import push, statements
 from tests.support.snapshot import contents, snapshot
 
 VERSIONS = [migration.version for migration in read_migrations()]
@@ -208,6 +209,30 @@ def test_it_agrees_with_the_supabase_command_line(empty_database: Database) -> N
     assert noted == [(migration.version, migration.name) for migration in read_migrations()]
 
 
+def test_statements_are_told_apart() -> None:
+    text = """-- one; two
+    select ';', E'\\';', ";" /* ; */; do $$ begin perform ';'; end $$;
+    do $a$ begin perform $$;$$; end $a$; -- the end;
+    """
+    first, *rest = statements(text)
+    assert first.endswith("""select ';', E'\\';', ";" /* ; */""")
+    assert [part.strip() for part in rest] == ["do $$ begin perform ';'; end $$", "do $a$ begin perform $$;$$; end $a$"]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["a file is a transaction", "a statement is a transaction"])
+@pytest.mark.parametrize("id_type", ["", *OWNERS])
+def test_the_supabase_command_line_makes_the_same_schema(postgres_server: PostgresServer, id_type: str, at_once: bool) -> None:
+    ours, theirs = postgres_server.create_database(), postgres_server.create_database()
+    for database in (ours, theirs) if id_type else ():
+        owners_database(database, id_type)
+    migrate(ours.url)
+    push(theirs, read_migrations(), at_once=at_once)
+    wanted, made = ([line for line in snapshot(database) if "schema_migrations" not in line] for database in (ours, theirs))
+    assert made == [line for line in wanted if not line.startswith("schema supabase_migrations")]
+    for database in (ours, theirs):
+        postgres_server.drop_database(database)
+
+
 def test_several_processes_migrate_at_once_and_one_does_the_work(empty_database: Database) -> None:
     done: list[list[str]] = []
     threads = [threading.Thread(target=lambda: done.append(migrate(empty_database.url))) for _ in range(4)]
@@ -263,6 +288,11 @@ def before(version: str) -> list[Migration]:
     return [migration for migration in read_migrations() if migration.version < version]
 
 
+def since(version: str) -> list[Migration]:
+    """This migration and those after it."""
+    return [migration for migration in read_migrations() if migration.version >= version]
+
+
 def deliver(database: Database, *events: Any) -> None:
     """Store a delivery without any of our Python."""
     database.run("select omnicrm_receive(%s::jsonb)", json.dumps([event_to_json(event) for event in events]))
@@ -292,12 +322,19 @@ async def test_an_old_baja_holds_for_all_of_its_sender(empty_database: Database)
     ]  # fmt: skip
 
 
-def test_the_schema_changes_under_a_bot_that_works(empty_database: Database) -> None:
+@pytest.mark.parametrize("way", ["migrate", "a file is a transaction", "a statement is a transaction"])
+def test_the_schema_changes_under_a_bot_that_works(empty_database: Database, way: str) -> None:
+    def change() -> None:
+        if way == "migrate":
+            migrate(empty_database.url)
+        else:
+            push(empty_database, since("20261128"), at_once=way.startswith("a file"))
+
     migrate(empty_database.url, migrations=before("20261128"))
     deliver(empty_database, inbound())
     with psycopg.connect(empty_database.admin_dsn) as turn, ThreadPoolExecutor(1) as other:
         turn.execute("select from omnicrm.threads for update")
-        migrating = other.submit(migrate, empty_database.url)
+        migrating = other.submit(change)
         deadline = time.monotonic() + 10
         while not empty_database.run("select 1 from pg_locks where not granted"):
             assert time.monotonic() < deadline
