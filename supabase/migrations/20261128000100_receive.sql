@@ -207,7 +207,7 @@ begin
     end if;
 
     select id into v_thread from omnicrm.threads where key = e #>> '{address,key}';
-    if v_thread is null and e ->> 'type' in ('receipt', 'edit') then
+    if v_thread is null and e ->> 'type' in ('receipt', 'edit', 'unsend') then
         -- Told without the customer, or under another of their ids: the message knows whose it is.
         select m.thread_id into v_thread from omnicrm.messages m
         where m.platform_id = coalesce(e ->> 'platform_id', e -> 'platform_ids' ->> 0) limit 1;
@@ -218,7 +218,12 @@ begin
     end if;
     insert into omnicrm.platform_events (key, thread_id, type, name, about, payload)
     values (e ->> 'key', v_thread, e ->> 'type', coalesce(e ->> 'name', e ->> 'status', e ->> 'holder', e ->> 'reason'), e ->> 'platform_id',
-        case e ->> 'type' when 'unsend' then e - 'raw' else e end)
+        case
+            when e ->> 'type' = 'unsend' then e - 'raw'
+            -- An edit of what was taken back already.
+            when e ->> 'type' = 'edit' and exists (
+                select from omnicrm.platform_events p where p.about = e ->> 'platform_id' and p.type = 'unsend') then e - 'text' - 'raw'
+            else e end)
     on conflict (key) do nothing
     returning id into added;
     if added is null then
@@ -245,6 +250,8 @@ begin
                 order by (p.payload ->> 'timestamp')::timestamptz desc, p.key desc limit 1)
             where thread_id = v_thread and platform_id = e ->> 'platform_id' and direction = 'in' and reason is distinct from 'unsent';
         when 'unsend' then
+            -- The thread before its message, as a turn takes them.
+            perform from omnicrm.threads where id = v_thread for update;
             update omnicrm.messages set text = null, content = '{}', reason = 'unsent',
                 status = case when status = 'received' then 'ignored' else status end
             where thread_id = v_thread and platform_id = e ->> 'platform_id';
@@ -263,18 +270,5 @@ begin
         else null;
     end case;
     return jsonb_build_object('stored', true, 'thread', v_thread);
-end
-$$;
-
--- The dialogue remembers what the customer said; only that is erased from it.
-create or replace function omnicrm.forget_unsent() returns trigger
-language plpgsql set search_path = '' as $$
-begin
-    update omnicrm.threads set dialogue = omnicrm.without_words(dialogue, old.text)
-    where id = new.thread_id and new.direction = 'in' and jsonb_typeof(dialogue -> 'events') = 'array';
-    update omnicrm.feed f set data = f.data #- '{message,text}' #- '{message,attachments}'
-    from omnicrm.threads t
-    where t.id = new.thread_id and f.key = 'conversation:' || t.conversation_id and (f.data #>> '{message,id}')::bigint = new.id;
-    return null;
 end
 $$;

@@ -96,10 +96,15 @@ language plpgsql set search_path = '' as $$
 declare
     t omnicrm.threads;
     leaving bigint;
+    due timestamptz;
 begin
     select * into t from omnicrm.hold(p_thread, p_token);
     if not found then
         return '{"lost": true}';
+    end if;
+    if omnicrm.is_taken_back(t, p_turn) then
+        due := omnicrm.drop_turn(t.id);
+        return jsonb_build_object('released', true, 'due_seconds', extract(epoch from due - clock_timestamp()));
     end if;
     -- Whatever is not plain is left to omnicrm_next_send: a person, an older answer, a closed window, an account that waits.
     leaving := (omnicrm.keep_turn(t, p_turn, p_reply_max_age,

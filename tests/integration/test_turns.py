@@ -27,7 +27,6 @@ from tests.support.events import (
     next_send,
     now,
     receive,
-    unsend,
 )
 from tests.support.eventually import eventually
 from tests.support.postgres import Database
@@ -468,23 +467,3 @@ async def test_a_name_that_a_customer_gives_beats_the_platforms_but_not_their_fi
 
     assert await says_to_be("Laura Gómez") == "Laura Gómez"
     assert await says_to_be("Otra") == "Laura Gómez"
-
-
-async def test_what_a_customer_takes_back_after_its_turn_is_gone_too(crm: Crm, database: Database) -> None:
-    database.run("insert into omnicrm.subscriptions (url, secret) values ('https://crm.example.com', 'whsec_AAAA')")
-    secret, kept = inbound("un secreto"), inbound("otro texto")
-    await receive(crm, secret, kept)
-    (work,) = await claim(crm)
-    said = "un secreto\notro texto"
-    user = {"event": "user", "text": said, "parse_data": {"intent": {"name": "saludar"}, "text": said}}
-    bot = {"event": "bot", "text": "hola"}
-    await commit(crm, work, "hola", dialogue={"events": [user, bot]})
-    assert secret.platform_id is not None
-    await receive(crm, unsend(secret.platform_id))
-    assert (await conversation(crm))["dialogue"]["events"] == [
-        {"event": "user", "text": "…\notro texto", "parse_data": {"intent": {"name": "saludar"}}}, bot,
-    ]  # fmt: skip
-    ours = "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('public', 'omnicrm')"
-    rows = [row for (table,) in database.run(ours) for (row,) in database.run(f"select x::text from {table} x")]
-    assert not [row for row in rows if "secreto" in row]
-    assert [row for row in rows if "otro texto" in row]
