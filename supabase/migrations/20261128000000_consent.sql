@@ -19,6 +19,34 @@ begin
 end
 $$;
 
+-- Why somebody should look at a conversation. One reason never takes another's place, and who is done with one takes back that one.
+create or replace function omnicrm.add_reason(p_attention text, p_reason text) returns text
+language plpgsql immutable set search_path = '' as $$
+begin
+    return case when position('; ' || p_reason || '; ' in '; ' || p_attention || '; ') > 0 then p_attention
+        else nullif(concat_ws('; ', p_attention, p_reason), '') end;
+end
+$$;
+
+create or replace function omnicrm.note_attention(p_thread bigint, p_reason text) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update omnicrm.threads
+    set attention = omnicrm.add_reason(attention, p_reason), attention_since = coalesce(attention_since, now())
+    where id = p_thread;
+end
+$$;
+
+create or replace function omnicrm.drop_attention(p_thread bigint, p_reason text) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update omnicrm.threads
+    set attention = nullif(array_to_string(array_remove(string_to_array(attention, '; '), p_reason), '; '), ''),
+        attention_since = case when string_to_array(attention, '; ') <@ array[p_reason] then null else attention_since end
+    where id = p_thread and p_reason = any (string_to_array(attention, '; '));
+end
+$$;
+
 create or replace function omnicrm.lock_consent(p_channel text, p_sender text) returns void
 language plpgsql set search_path = '' as $$
 begin
@@ -60,14 +88,14 @@ begin
             update omnicrm.threads x
             -- A person was asked for: the bot waits for one without a time limit shorter than a takeover's.
             set owner = 'human', owner_since = now(), owner_until = now() + make_interval(secs => (effect ->> 'seconds')::float8),
-                owner_reason = effect ->> 'reason', owner_event = null, person = null,
-                attention = coalesce(effect ->> 'reason', 'pide una persona'), attention_since = now()
+                owner_reason = effect ->> 'reason', owner_event = null, person = null
             where x.id = t.id and not omnicrm.is_human(x);
             if found then
+                perform omnicrm.note_attention(t.id, coalesce(effect ->> 'reason', 'pide una persona'));
                 perform omnicrm.raise_notice('handover', t.id, jsonb_build_object('reason', effect ->> 'reason'));
             end if;
         when 'attention' then
-            update omnicrm.threads set attention = coalesce(effect ->> 'reason', effect ->> 'kind'), attention_since = now() where id = t.id;
+            perform omnicrm.note_attention(t.id, coalesce(effect ->> 'reason', effect ->> 'kind'));
             if effect ->> 'kind' = 'complaint' then
                 perform omnicrm.raise_notice('complaint', t.id, jsonb_build_object('reason', effect ->> 'reason'));
             end if;
@@ -80,6 +108,7 @@ begin
             values (t.id, p_message, p_sequence, effect ->> 'product', (effect ->> 'quantity')::numeric)
             on conflict do nothing;
             if found then
+                perform omnicrm.note_attention(t.id, 'hizo un pedido');
                 perform omnicrm.raise_notice('hot_lead', t.id, jsonb_build_object('product', effect ->> 'product', 'quantity', effect -> 'quantity'));
             end if;
         when 'contact' then
@@ -171,6 +200,7 @@ create or replace function public.omnicrm_hear(p_message bigint, p_consent text)
 language plpgsql set search_path = '' as $$
 declare
     t omnicrm.threads;
+    v_wish text := case p_consent when 'out' then 'pidió no recibir más mensajes' else 'pidió volver a recibir mensajes' end;
 begin
     -- The thread before its message, as everywhere.
     select h.* into t from omnicrm.threads h join omnicrm.messages m on m.thread_id = h.id where m.id = p_message for update of h;
@@ -181,9 +211,11 @@ begin
     if p_consent is not null then
         perform omnicrm.note_consent(t, p_consent, p_message);
         -- The customer is told nothing, so the staff is.
-        update omnicrm.threads set attention_since = now(), attention = coalesce(attention || '; ', '')
-            || case p_consent when 'out' then 'pidió no recibir más mensajes' else 'pidió volver a recibir mensajes' end
-        where id = t.id and consent_message = p_message;
+        if exists (select from omnicrm.threads where id = t.id and consent_message = p_message) then
+            -- The newest wish is the last one there.
+            perform omnicrm.drop_attention(t.id, v_wish);
+            perform omnicrm.note_attention(t.id, v_wish);
+        end if;
     end if;
     return '{"heard": true}';
 end

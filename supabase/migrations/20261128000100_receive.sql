@@ -87,9 +87,9 @@ begin
         select p.payload from omnicrm.platform_events p
         where p.thread_id = m.thread_id and p.type = 'receipt' and p.created_at >= m.created_at and p.payload -> 'platform_ids' ? p_platform_id
         order by p.id) r;
-    update omnicrm.threads set attention = null, attention_since = null
-    where id = m.thread_id and attention = 'envío sin confirmar'
-        and not exists (select from omnicrm.messages x where x.thread_id = m.thread_id and x.status = 'unknown');
+    if not exists (select from omnicrm.messages x where x.thread_id = m.thread_id and x.status = 'unknown') then
+        perform omnicrm.drop_attention(m.thread_id, 'envío sin confirmar');
+    end if;
     delete from omnicrm.messages
     where thread_id = m.thread_id and platform_id = p_platform_id and id <> m.id and direction = 'out' and author = 'agent' and event_key is not null
     returning * into mistaken;
@@ -102,8 +102,9 @@ begin
             where thread_id = m.thread_id and direction = 'in' and status = 'ignored' and reason = 'human' and id > coalesce(m.answers, m.id);
             update omnicrm.threads set due_at = least(due_at, now()) where id = m.thread_id;
         end if;
-        update omnicrm.threads set attention = mistaken.content ->> 'attention', attention_since = (mistaken.content ->> 'attention_since')::timestamptz
-        where id = m.thread_id and attention is null;
+        update omnicrm.threads set attention = omnicrm.add_reason(mistaken.content ->> 'attention', attention),
+            attention_since = coalesce((mistaken.content ->> 'attention_since')::timestamptz, attention_since)
+        where id = m.thread_id;
         update omnicrm.messages set status = mistaken.status where id = m.id and mistaken.status in ('delivered', 'read');
     end if;
 end
@@ -189,7 +190,7 @@ begin
             when 'read' then m.status in ('sent', 'delivered')
             else m.status in ('sent', 'delivered') end;
     if told = 'failed' and found then
-        update omnicrm.threads set attention = 'un mensaje no llegó', attention_since = now() where id = p_thread;
+        perform omnicrm.note_attention(p_thread, 'un mensaje no llegó');
     end if;
 end
 $$;

@@ -50,11 +50,11 @@ begin
             update omnicrm.messages set status = 'withdrawn', reason = 'opted_out' where id = m.id;
         elsif m.expires_at < now() then
             update omnicrm.messages set status = 'failed', reason = 'expired' where id = m.id;
-            update omnicrm.threads set attention = 'una respuesta caducó sin salir', attention_since = now() where id = t.id;
+            perform omnicrm.note_attention(t.id, 'una respuesta caducó sin salir');
             perform omnicrm.raise_notice('send_failed', t.id, '{"reason": "expired"}');
         elsif t.window_until < now() then
             update omnicrm.messages set status = 'failed', reason = 'window' where id = m.id;
-            update omnicrm.threads set attention = 'no se pudo enviar: window', attention_since = now() where id = t.id;
+            perform omnicrm.note_attention(t.id, 'no se pudo enviar: window');
             perform omnicrm.raise_notice('send_failed', t.id, '{"reason": "window"}');
         else
             insert into omnicrm.accounts (channel, account) values (t.channel, t.account) on conflict do nothing;
