@@ -16,6 +16,8 @@ begin
     drop function if exists omnicrm.mind_unread();
     -- The newest message whose "baja" or "alta" counted: whatever is read later of older ones does not.
     alter table omnicrm.threads add column if not exists consent_message bigint;
+    -- When that happened by which it was last decided who holds the conversation: what is told later of before changes nothing.
+    alter table omnicrm.threads add column if not exists owner_at timestamptz;
 end
 $$;
 
@@ -44,6 +46,15 @@ begin
     set attention = nullif(array_to_string(array_remove(string_to_array(attention, '; '), p_reason), '; '), ''),
         attention_since = case when string_to_array(attention, '; ') <@ array[p_reason] then null else attention_since end
     where id = p_thread and p_reason = any (string_to_array(attention, '; '));
+end
+$$;
+
+-- When it was decided who holds a conversation: by an event of that moment, or (null) by ourselves, just now. The platforms' clocks
+-- are not ours: their event of a moment ago may be younger than what we do.
+create or replace function omnicrm.decided_at(p_before timestamptz, p_event timestamptz) returns timestamptz
+language plpgsql volatile set search_path = '' as $$
+begin
+    return greatest(p_before, case when p_event is null then clock_timestamp() - interval '5 seconds' else least(p_event, clock_timestamp()) end);
 end
 $$;
 
@@ -88,7 +99,7 @@ begin
             update omnicrm.threads x
             -- A person was asked for: the bot waits for one without a time limit shorter than a takeover's.
             set owner = 'human', owner_since = now(), owner_until = now() + make_interval(secs => (effect ->> 'seconds')::float8),
-                owner_reason = effect ->> 'reason', owner_event = null, person = null
+                owner_reason = effect ->> 'reason', owner_event = null, person = null, owner_at = omnicrm.decided_at(owner_at, null)
             where x.id = t.id and not omnicrm.is_human(x);
             if found then
                 perform omnicrm.note_attention(t.id, coalesce(effect ->> 'reason', 'pide una persona'));

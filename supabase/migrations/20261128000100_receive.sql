@@ -1,5 +1,6 @@
 -- What comes from the platforms, mended: when a send began is known, so that a receipt up to a moment and an echo without an id
--- find what they are about; an echo that was wrongly taken for a person costs no message; what the shop takes back is gone, too.
+-- find what they are about; an echo that was wrongly taken for a person costs no message; what the shop takes back is gone, too. What
+-- they tell of who holds a conversation counts from when it happened: they deliver late, again, and in any order.
 
 alter table omnicrm.messages add column if not exists began_at timestamptz;
 
@@ -70,6 +71,48 @@ begin
 end
 $$;
 
+-- A person (or another app) speaks in this thread: the bot is silent from then on, its unsent replies are withdrawn. p_at: the
+-- event's own time; one that is older than what decided last changes nothing, and nor does a takeover that is over by now. Null: now.
+drop function if exists omnicrm.take_over(bigint, float8, text, text, text);
+create or replace function omnicrm.take_over(
+    p_thread bigint, p_seconds float8, p_reason text, p_event text, p_person text default 'equipo', p_at timestamptz default null
+) returns void
+language plpgsql set search_path = '' as $$
+declare
+    since timestamptz := least(p_at, now());
+    decided timestamptz;
+begin
+    select owner_at into decided from omnicrm.threads where id = p_thread for update;
+    if decided > p_at then
+        return;
+    elsif p_at is not null and since + make_interval(secs => p_seconds) <= now() then
+        update omnicrm.threads set owner_at = omnicrm.decided_at(owner_at, p_at) where id = p_thread;
+        return;
+    end if;
+    update omnicrm.threads
+    set owner = 'human', owner_since = clock_timestamp(), owner_until = since + make_interval(secs => p_seconds),
+        owner_reason = p_reason, owner_event = p_event, person = p_person, closed_at = null, closed_reason = null,
+        owner_at = omnicrm.decided_at(owner_at, p_at)
+    where id = p_thread;
+    update omnicrm.messages set status = 'withdrawn', reason = p_event
+    where thread_id = p_thread and direction = 'out' and status = 'queued' and author = 'bot';
+    update omnicrm.messages set status = 'ignored', reason = 'human'
+    where thread_id = p_thread and direction = 'in' and status = 'received';
+end
+$$;
+
+-- The bot may speak again. p_at: as above.
+drop function if exists omnicrm.give_back(bigint);
+create or replace function omnicrm.give_back(p_thread bigint, p_at timestamptz default null) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update omnicrm.threads
+    set owner = 'bot', owner_since = null, owner_until = null, owner_reason = null, owner_event = null, person = null,
+        owner_at = omnicrm.decided_at(owner_at, p_at)
+    where id = p_thread and (owner_at > p_at) is not true;
+end
+$$;
+
 -- When its echo came first and was taken for a person's words, that is undone: the customer's messages since have their turn.
 create or replace function omnicrm.confirm_send(p_message bigint, p_platform_id text) returns void
 language plpgsql set search_path = '' as $$
@@ -96,6 +139,7 @@ begin
     if mistaken.id is not null then
         if exists (select from omnicrm.threads where id = m.thread_id and owner_event = p_platform_id) then
             perform omnicrm.give_back(m.thread_id);
+            update omnicrm.threads set owner_at = (mistaken.content ->> 'owner_at')::timestamptz where id = m.thread_id;
             update omnicrm.messages set status = 'queued', reason = null
             where thread_id = m.thread_id and direction = 'out' and status = 'withdrawn' and reason = p_platform_id;
             update omnicrm.messages set status = 'received', reason = null
@@ -128,7 +172,9 @@ begin
     end if;
     if ours is null and (e ->> 'own_app') is distinct from 'false' then
         select id into ours from omnicrm.messages
-        where thread_id = t.id and direction = 'out' and status in ('sending', 'unknown') and platform_id is null
+        where thread_id = t.id and direction = 'out' and status in ('queued', 'sending', 'unknown') and platform_id is null
+            -- What waits to be tried again may have arrived all the same, whatever the platform answered.
+            and (status <> 'queued' or attempts > 0)
             -- The platform's clock is not ours; what a person writes later is not what we sent then.
             and (e ->> 'timestamp')::timestamptz between coalesce(began_at, created_at) - interval '5 minutes'
                 and coalesce(began_at, created_at) + interval '15 minutes'
@@ -154,7 +200,7 @@ begin
     values (t.id, 'out', 'agent', 'sent', e ->> 'kind', e ->> 'text',
         -- Should it turn out to be ours, this comes back.
         jsonb_strip_nulls(jsonb_build_object(
-            'attachments', e -> 'attachments', 'attention', t.attention, 'attention_since', t.attention_since)),
+            'attachments', e -> 'attachments', 'attention', t.attention, 'attention_since', t.attention_since, 'owner_at', t.owner_at)),
         e ->> 'key', e ->> 'platform_id', (e ->> 'timestamp')::timestamptz, (e ->> 'timestamp')::timestamptz)
     on conflict (event_key) do nothing
     returning id into added;
@@ -163,8 +209,10 @@ begin
     end if;
     -- Should this echo turn out to be ours, the bot gets back only what it had.
     perform omnicrm.take_over(t.id, p_takeover_seconds, 'escribió una persona',
-        case when omnicrm.is_human(t) then t.owner_event else e ->> 'platform_id' end);
-    update omnicrm.threads set attention = null, attention_since = null where id = t.id;
+        case when omnicrm.is_human(t) then t.owner_event else e ->> 'platform_id' end, p_at => (e ->> 'timestamp')::timestamptz);
+    -- Told late, they may not have seen what came since.
+    update omnicrm.threads set attention = null, attention_since = null
+    where id = t.id and (e ->> 'timestamp')::timestamptz > now() - interval '5 minutes';
     update public.conversations set last_message_at = greatest(last_message_at, (e ->> 'timestamp')::timestamptz) where id = t.conversation_id;
     return jsonb_build_object('stored', true, 'thread', t.id, 'echo', 'person');
 end
@@ -260,9 +308,10 @@ begin
             where type = 'edit' and about = e ->> 'platform_id';
         when 'control' then
             if e ->> 'holder' = 'other' then
-                perform omnicrm.take_over(v_thread, p_takeover_seconds, 'otra aplicación tomó la conversación', e ->> 'key', 'otra aplicación');
+                perform omnicrm.take_over(v_thread, p_takeover_seconds, 'otra aplicación tomó la conversación', e ->> 'key', 'otra aplicación',
+                    (e ->> 'timestamp')::timestamptz);
             else
-                perform omnicrm.give_back(v_thread);
+                perform omnicrm.give_back(v_thread, (e ->> 'timestamp')::timestamptz);
             end if;
         when 'fact' then
             update omnicrm.threads
