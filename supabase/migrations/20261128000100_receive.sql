@@ -82,7 +82,7 @@ declare
     since timestamptz := least(p_at, now());
     decided timestamptz;
 begin
-    select owner_at into decided from omnicrm.threads where id = p_thread for update;
+    select owner_at into decided from omnicrm.threads where id = p_thread for no key update;
     if decided > p_at then
         return;
     elsif p_at is not null and since + make_interval(secs => p_seconds) <= now() then
@@ -183,6 +183,15 @@ begin
                 when e ->> 'kind' in ('image', 'video', 'audio', 'file') then content #>> '{media,kind}' = e ->> 'kind'
                 else content ?| array['cards', 'buttons'] end
         order by id limit 1;
+        if ours is null then
+            -- A send that was tried again may have arrived each time, under another id.
+            select x.id into ours
+            from (select * from omnicrm.messages where thread_id = t.id order by id desc limit 20) x
+            where x.direction = 'out' and x.status in ('sent', 'delivered', 'read') and x.attempts > 1
+                and (e ->> 'timestamp')::timestamptz between x.created_at - interval '5 minutes' and x.began_at + interval '1 minute'
+                and omnicrm.squeeze(x.text) = omnicrm.squeeze(e ->> 'text')
+            order by x.id limit 1;
+        end if;
     end if;
     if ours is not null then
         perform omnicrm.confirm_send(ours, e ->> 'platform_id');
@@ -299,8 +308,6 @@ begin
                 order by (p.payload ->> 'timestamp')::timestamptz desc, p.key desc limit 1)
             where thread_id = v_thread and platform_id = e ->> 'platform_id' and direction = 'in' and reason is distinct from 'unsent';
         when 'unsend' then
-            -- The thread before its message, as a turn takes them.
-            perform from omnicrm.threads where id = v_thread for update;
             update omnicrm.messages set text = null, content = '{}', reason = 'unsent',
                 status = case when status = 'received' then 'ignored' else status end
             where thread_id = v_thread and platform_id = e ->> 'platform_id';

@@ -128,6 +128,22 @@ async def test_what_arrived_though_it_was_to_be_tried_again_is_ours_and_is_not_r
     assert (await next_send(crm, work))["send"]["message"]["text"] == "dos"
 
 
+@pytest.mark.parametrize("early", [True, False], ids=["its first echo before the second try", "both echoes after it"])
+async def test_what_arrived_twice_is_ours_both_times(crm: Crm, early: bool) -> None:
+    work, message = await sending(crm, "uno")
+    first = echo("uno", "our-1")
+    send = (await next_send(crm, work, refused(message, retry_seconds=0.0)))["send"]
+    assert send["attempts"] == 2
+    if early:
+        await receive(crm, first)
+    await next_send(crm, work, {"message": message, "outcome": "sent", "platform_id": "our-2"})
+    await receive(crm, first, echo("uno", "our-2"))
+    held = await conversation(crm)
+    assert (held["owner"], [m["author"] for m in held["messages"]]) == ("bot", ["customer", "bot"])
+    await receive(crm, echo("uno", "ana-1", timestamp=now() + timedelta(minutes=2)))
+    assert await owner(crm) == "human"
+
+
 async def test_what_was_never_tried_is_not_confirmed_by_a_person_who_says_the_same(crm: Crm) -> None:
     work, message = await sending(crm, "uno", "dos")
     await next_send(crm, work, refused(message))
