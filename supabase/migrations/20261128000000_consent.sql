@@ -65,6 +65,16 @@ begin
 end
 $$;
 
+-- Before its own thread is locked: two of a sender's conversations that say so at once would wait for each other.
+create or replace function omnicrm.prepare_consent(p_thread bigint, p_effects jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if p_effects @> '[{"effect": "opt_out"}]' or p_effects @> '[{"effect": "opt_in"}]' then
+        perform omnicrm.lock_consent(x.channel, x.sender) from omnicrm.threads x where x.id = p_thread;
+    end if;
+end
+$$;
+
 -- Who proved to be the sender speaks for all of the sender's conversations in that channel. Who did not (a mail that nobody
 -- vouches for, each thread of which is a conversation of its own) speaks for the unproven ones of that address: they silence
 -- nobody who proves who they are. What waits to be sent there is not sent any more (omnicrm_next_send).
@@ -213,6 +223,10 @@ declare
     t omnicrm.threads;
     v_wish text := case p_consent when 'out' then 'pidió no recibir más mensajes' else 'pidió volver a recibir mensajes' end;
 begin
+    if p_consent is not null then
+        perform omnicrm.lock_consent(h.channel, h.sender)
+        from omnicrm.threads h join omnicrm.messages m on m.thread_id = h.id where m.id = p_message;
+    end if;
     -- The thread before its message, as everywhere.
     select h.* into t from omnicrm.threads h join omnicrm.messages m on m.thread_id = h.id where m.id = p_message for update of h;
     update omnicrm.messages set heard = true where id = p_message and not heard;

@@ -100,12 +100,18 @@ begin
 end
 $$;
 
--- The dialogue remembers what the customer said; only that is erased from it.
+-- The dialogue remembers what the customer said; only that is erased from it. Answers to it that wait to be sent are not sent,
+-- unless they answer something else, too.
 create or replace function omnicrm.forget_unsent() returns trigger
 language plpgsql set search_path = '' as $$
 begin
     update omnicrm.threads set unsent = true, dialogue = omnicrm.without_turn(dialogue, omnicrm.turn_of(new, dialogue), old.text)
     where id = new.thread_id and new.direction = 'in';
+    update omnicrm.messages m set status = 'withdrawn', reason = 'unsent'
+    where m.thread_id = new.thread_id and m.direction = 'out' and m.status = 'queued' and m.author = 'bot' and m.answers = new.turn
+        and not exists (
+            select from omnicrm.messages x
+            where x.thread_id = new.thread_id and x.turn = new.turn and x.reason is distinct from 'unsent');
     update omnicrm.feed f set data = f.data #- '{message,text}' #- '{message,attachments}'
     from omnicrm.threads t
     where t.id = new.thread_id and f.key = 'conversation:' || t.conversation_id and (f.data #>> '{message,id}')::bigint = new.id;
@@ -167,6 +173,7 @@ declare
     t omnicrm.threads;
     added integer;
 begin
+    perform omnicrm.prepare_consent(p_thread, p_turn -> 'effects');
     select * into t from omnicrm.hold(p_thread, p_token);
     if not found then
         return jsonb_build_object('committed', false);

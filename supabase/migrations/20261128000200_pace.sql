@@ -98,6 +98,7 @@ declare
     leaving bigint;
     due timestamptz;
 begin
+    perform omnicrm.prepare_consent(p_thread, p_turn -> 'effects');
     select * into t from omnicrm.hold(p_thread, p_token);
     if not found then
         return '{"lost": true}';

@@ -29,6 +29,7 @@ from tests.support.events import (
     next_send,
     now,
     receive,
+    turn_of,
     unsend,
 )  # fmt: skip
 from tests.support.eventually import eventually
@@ -365,6 +366,37 @@ async def test_a_task_that_loses_its_cancelling_is_cancelled_again(crm: Crm, mon
 async def unread(database: Database, count: int) -> bool:
     """Whether so many messages were not read yet."""
     return database.run("select count(*) from omnicrm.messages where status = 'ignored' and not heard") == [(count,)]
+
+
+SLOWLY = """
+create function public.slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.2); return new; end $$;
+create trigger slowly before update of opted_out on omnicrm.threads for each row execute function public.slowly();
+"""
+
+
+@pytest.mark.parametrize("way", ["commit", "answer", "hear"])
+async def test_two_conversations_of_one_sender_that_say_baja_at_once_do_not_wait_for_each_other(
+    crm: Crm, database: Database, way: str
+) -> None:
+    second = replace(WHATSAPP, account="SECOND")
+    silent = "standby" if way == "hear" else None
+    await receive(crm, inbound("baja", address=WHATSAPP, silent=silent), inbound("baja", address=second, silent=silent))
+    database.run(SLOWLY)
+    if way == "hear":
+        calls = [
+            ("select omnicrm_hear(%s, 'out')", message["id"])
+            for message in await crm.call("omnicrm_unheard", p_limit=BATCH)
+        ]  # fmt: skip
+    else:
+        ending = "omnicrm_commit_turn(%s, %s, %s)" if way == "commit" else "omnicrm_answer(%s, %s, %s, 3600, 30, 1e6)"
+        calls = [
+            (f"select {ending}", work["thread"], work["token"], json.dumps(turn_of(work, effects=[{"effect": "opt_out"}])))
+            for work in await claim(crm, accounts=[*ACCOUNTS, "WA:SECOND"])
+        ]
+    assert len(calls) == 2
+    # Not through the port, which tries again after a deadlock.
+    await asyncio.gather(*(asyncio.to_thread(database.run, *call) for call in calls))
+    assert await out(crm, WHATSAPP, second) == [True, True]
 
 
 async def test_what_was_taken_back_says_nothing(crm: Crm, database: Database) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 
-from connectors.message import Json
+from connectors.message import Json, event_to_json
 from crm.port import Crm
 from tests.support.events import (
     answer,
@@ -187,13 +188,28 @@ async def test_what_is_taken_back_during_a_later_turn_does_not_come_back_with_it
     assert not held_of_them(database, "secreto")
 
 
-async def test_to_take_back_waits_for_a_commit_and_not_the_other_way_round(crm: Crm, database: Database) -> None:
+async def test_an_answer_that_still_waits_is_not_sent_unless_it_answers_something_else_too(crm: Crm) -> None:
+    secret, question = inbound("un secreto"), inbound("¿tienen tila?")
+    await receive(crm, secret, question)
+    (work,) = await claim(crm)
+    await commit(crm, work, "Sí tenemos.")
+    await receive(crm, unsend(str(secret.platform_id)))
+    assert (await conversation(crm))["messages"][-1]["status"] == "queued"
+    await receive(crm, unsend(str(question.platform_id)))
+    last = (await conversation(crm))["messages"][-1]
+    assert (last["status"], last["reason"]) == ("withdrawn", "unsent")
+    assert "send" not in await next_send(crm, work)
+
+
+async def test_to_take_back_and_to_commit_lock_in_one_order(crm: Crm, database: Database) -> None:
     secret = inbound("un secreto")
     await receive(crm, secret)
-    (work,) = await claim(crm)
+    await claim(crm)
+    taken_back = json.dumps([event_to_json(unsend(str(secret.platform_id)))])
     async with await psycopg.AsyncConnection.connect(database.admin_dsn) as turn:
         await turn.execute("select from omnicrm.threads for update")
-        taking = asyncio.create_task(receive(crm, unsend(str(secret.platform_id))))
+        # Not through the port, which tries again after a deadlock.
+        taking = asyncio.create_task(asyncio.to_thread(database.run, "select omnicrm_receive(%s::jsonb)", taken_back))
 
         async def waits() -> bool:
             return bool(database.run("select 1 from pg_locks where not granted"))
