@@ -146,7 +146,9 @@ begin
             where thread_id = m.thread_id and direction = 'in' and status = 'ignored' and reason = 'human' and id > coalesce(m.answers, m.id);
             update omnicrm.threads set due_at = least(due_at, now()) where id = m.thread_id;
         end if;
-        update omnicrm.threads set attention = omnicrm.add_reason(mistaken.content ->> 'attention', attention),
+        update omnicrm.threads set
+            attention = case when omnicrm.add_reason(attention, mistaken.content ->> 'attention') = attention then attention
+                else omnicrm.add_reason(mistaken.content ->> 'attention', attention) end,
             attention_since = coalesce((mistaken.content ->> 'attention_since')::timestamptz, attention_since)
         where id = m.thread_id;
         update omnicrm.messages set status = mistaken.status where id = m.id and mistaken.status in ('delivered', 'read');

@@ -30,7 +30,7 @@ begin
         if e ->> 'event' = 'user' then
             inside := coalesce(e ->> 'message_id' = p_turn::text, false);
             if inside then
-                said := array(select lower(v) from jsonb_array_elements(coalesce(e #> '{parse_data,entities}', '[]')) x, unnest(array[x ->> 'value', x ->> 'text']) v)
+                said := array(select lower(x ->> 'value') from jsonb_array_elements(coalesce(e #> '{parse_data,entities}', '[]')) x)
                     || lower(e ->> 'text');
                 e := jsonb_set(jsonb_set(e #- '{parse_data,text}', '{text}', '"…"'), '{parse_data,entities}', '[]');
             end if;
@@ -40,7 +40,8 @@ begin
             e := jsonb_set(e, '{text}', '"…"');
         elsif e ->> 'event' = 'slot' then
             -- Data that wait for a "sí" are an object; that they wait is a flag, set with them.
-            continue when inside and e ->> 'name' <> 'requested_slot' and (lower(e ->> 'value') = any (said) or e ->> 'value' like '{%' or e -> 'value' = 'true');
+            continue when inside and e ->> 'name' <> 'requested_slot'
+                and (lower(e ->> 'value') = any (said) or e ->> 'value' like '{%' or e -> 'value' = 'true');
             continue when e ->> 'value' like '{%' and exists (
                 select from regexp_matches(lower(e ->> 'value'), '"([^"]+)"\s*[,}]', 'g') x
                 where position(x[1] in lower(p_words)) > 0

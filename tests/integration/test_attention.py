@@ -117,6 +117,15 @@ async def test_a_mistaken_echo_takes_no_reason_with_it(crm: Crm, database: Datab
     assert await reasons(crm) == ["hizo un pedido", "reportó un problema"]
 
 
+async def test_a_mistaken_echo_that_came_late_leaves_them_as_they_are(crm: Crm) -> None:
+    work, message = await turn(crm, {"effect": "attention", "kind": "complaint", "reason": "reportó un problema"}, ORDER)
+    await receive(crm, echo("the platform changed these words", "our-1", timestamp=now() - timedelta(minutes=10)))
+    await receive(crm, inbound(timestamp=now() - timedelta(hours=30)))
+    before = await reasons(crm)
+    await next_send(crm, work, settled(message, "sent", platform_id="our-1"))
+    assert await reasons(crm) == before
+
+
 async def test_an_order_waits_for_a_person_and_is_not_closed_by_silence(crm: Crm, database: Database) -> None:
     work, message = await turn(crm, ORDER)
     await next_send(crm, work, settled(message, "sent", platform_id="our-1"))
