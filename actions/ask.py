@@ -16,6 +16,7 @@ from actions.services import Services
 from ara.catalogue import Product
 from ara.knowledge import Knowledge
 from ara.prompt import MAX_HISTORY, Line
+from ara.text import content_words, coverage, words
 
 TOPIC_OF_INTENT = {
     "preguntar_precio": "precio",
@@ -35,6 +36,7 @@ PATIENCE = 2
 # What the staff reads.
 UNKNOWN = "el bot no supo responder"
 _LONGEST_LIST = 30
+_FEW_WORDS = 2
 
 
 async def ask_ara(
@@ -52,6 +54,9 @@ async def ask_ara(
         if not in_form(tracker):  # an order's own question comes again by itself
             say(dispatcher, "utter_aclara")
         return []
+    if _may_be_nothing(tracker, services.knowledge()):
+        say(dispatcher, "utter_aclara")
+        return [SlotSet("sin_respuesta", 1)]
     reason = UNKNOWN
     if in_form(tracker):
         unanswered = int(tracker.get_slot("sin_respuesta") or 0) + 1
@@ -76,6 +81,8 @@ class ActionAra(ShopAction):
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
         """Answer through Ara."""
         events = await ask_ara(self.services, dispatcher, tracker)
+        if not in_form(tracker):
+            events = [*events, *_talked_of(_named(tracker, self.services.knowledge()))]
         # Where no rule says what comes next, Rasa would choose this action again and again. After a hand-over wind_up listens.
         return [*events, FollowupAction(FORM if in_form(tracker) else "action_listen")]
 
@@ -101,8 +108,8 @@ class ActionConocimiento(ShopAction):
             dispatcher.utter_message(text=answer, quick_replies=_order_offer(tracker, topic, products))
         else:
             events = await ask_ara(self.services, dispatcher, tracker)
-        if len(products) == 1 and not in_form(tracker):
-            events = [*events, SlotSet("producto", products[0].name)]
+        if not in_form(tracker):
+            events = [*events, *_talked_of(products or _named(tracker, knowledge))]
         return events
 
 
@@ -116,6 +123,17 @@ def history_of(tracker: Tracker) -> list[Line]:
     if text_of(tracker) and lines and lines[-1].author == "customer":
         lines.pop()
     return lines[-MAX_HISTORY:]
+
+
+def _may_be_nothing(tracker: Tracker, knowledge: Knowledge) -> bool:
+    """Whether a message of a word or two, none of the catalogue or the knowledge, is the first to call a person for."""
+    text = text_of(tracker)
+    if in_form(tracker) or tracker.get_slot("sin_respuesta") or intent_of(tracker) in TOPIC_OF_INTENT:
+        return False
+    if len(words(text)) > _FEW_WORDS or knowledge.find_products(text):
+        return False
+    told = (" ".join((document.title, *document.tags, document.text)) for document in knowledge.documents)
+    return not coverage(content_words(text), content_words(" ".join(told)))
 
 
 def _products_meant(tracker: Tracker, knowledge: Knowledge, topic: str) -> tuple[list[Product], bool]:
@@ -132,6 +150,19 @@ def _products_meant(tracker: Tracker, knowledge: Knowledge, topic: str) -> tuple
     if not asks_whole_range(text):
         return knowledge.find_products(before)[:1], False
     return [], False
+
+
+def _named(tracker: Tracker, knowledge: Knowledge) -> list[Product]:
+    return knowledge.find_products(" , ".join(entities_of(tracker, "producto")))
+
+
+def _talked_of(products: list[Product]) -> Events:
+    """The one product that an order without a name would mean; of several Rasa would take the last one named."""
+    if not products:
+        return []
+    if len(products) == 1:
+        return [SlotSet("producto", products[0].name)]
+    return [SlotSet("producto", None), SlotSet("siguientes", [product.name for product in products])]
 
 
 def _about_products(knowledge: Knowledge, topic: str, products: list[Product]) -> str:

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 Events = list[dict[str, Any]]
 
 FORM = "pedido_form"
-# What belongs to one order: its answers, and how often we had none for the customer.
-ORDER_SLOTS = ("producto", "cantidad", "sin_respuesta")
+# What belongs to one order: its answers, how often we had none for the customer, and what is ordered after it.
+ORDER_SLOTS = ("producto", "cantidad", "sin_respuesta", "siguientes")
 
 
 def say(dispatcher: CollectingDispatcher, response: str, **slots: Any) -> None:
@@ -50,18 +50,25 @@ def in_form(tracker: Tracker) -> bool:
     return (tracker.active_loop or {}).get("name") == FORM
 
 
+def slot_before(tracker: Tracker, slot: str) -> Any:
+    """What a slot held before the latest message filled it anew."""
+    told = iter(reversed(tracker.events))
+    next((event for event in told if event.get("event") == "user"), None)
+    return next((event.get("value") for event in told if event.get("event") == "slot" and event.get("name") == slot), None)
+
+
 def forgotten_order() -> Events:
     """The events that forget an order, so that the next one starts empty."""
     return [SlotSet(name, None) for name in ORDER_SLOTS]
 
 
-def wind_up(services: Services, dispatcher: CollectingDispatcher, tracker: Tracker) -> Events:
+def wind_up(services: Services, dispatcher: CollectingDispatcher, *, ordering: bool) -> Events:
     """What follows a hand-over: the customer is told when somebody answers, and an order that is being taken asks no more."""
     if not hands_over(dispatcher.messages):
         return []
     if when := services.opening():
         say(dispatcher, "utter_fuera_de_horario", cuando=when)
-    if not in_form(tracker):
+    if not ordering:
         return []
     return [ActiveLoop(None), SlotSet("requested_slot", None), *forgotten_order(), FollowupAction("action_listen")]
 
@@ -91,6 +98,6 @@ class ShopAction(Action, ABC):
             draft, events = CollectingDispatcher(), []
             say(draft, "utter_tropiezo")
             hand_over(draft, "el bot no pudo contestar")
-        events = [*events, *wind_up(self.services, draft, tracker)]
+        events = [*events, *wind_up(self.services, draft, ordering=in_form(tracker))]
         dispatcher.messages.extend(draft.messages)
         return events

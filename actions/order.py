@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from rasa_sdk import FormValidationAction, Tracker
@@ -11,18 +12,31 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
 from actions.ask import TOPIC_OF_INTENT, about_product, ask_ara, order_payload
-from actions.base import Events, ShopAction, entities_of, forgotten_order, intent_of, say, text_of, wind_up
+from actions.base import (
+    Events,
+    ShopAction,
+    entities_of,
+    forgotten_order,
+    intent_of,
+    say,
+    slot_before,
+    text_of,
+    wind_up,
+)
 from actions.contact import contact_of, keep_contact
-from actions.effects import place_order
+from actions.effects import hand_over, place_order
 from actions.quantity import parse_quantity
-from actions.reading import counts_by_the_dozen, given_up, tells_address
+from actions.reading import about_order_made, before_addition, counts_by_the_dozen, given_up, tells_address, wants_both
 from actions.services import Services, shared_services
 from ara.catalogue import Product
+from ara.knowledge import Knowledge
 from ara.text import clean, words
 
 logger = logging.getLogger(__name__)
 
 FALLBACK_INTENT = "nlu_fallback"
+# What the staff reads.
+ORDER_MADE = "parece hablar de un pedido que ya hizo"
 _MOST_CHOICES = 10
 
 
@@ -40,11 +54,18 @@ class ValidatePedidoForm(FormValidationAction):
         """Validate; on a fault of ours nothing is taken as valid, and the form asks again."""
         draft = CollectingDispatcher()
         try:
-            events = await super().run(draft, tracker, domain)
+            if _about_order_made(tracker):
+                say(draft, "utter_pasando_con_humano")
+                hand_over(draft, ORDER_MADE)
+                events = []
+            elif addition := _addition(tracker, self.services.knowledge()):
+                events = addition.take(draft, tracker)
+            else:
+                events = await super().run(draft, tracker, domain)
             # Where the form finds no answer in a message, it is a rule that keeps the data.
             if tracker.slots_to_validate() and _gives_data(tracker):
                 events = [*events, *keep_contact(draft, tracker, in_order=True)]
-            events = [*events, *wind_up(self.services, draft, tracker)]
+            events = [*events, *wind_up(self.services, draft, ordering=True)]
             dispatcher.messages.extend(draft.messages)
             return events
         except Exception as error:  # the boundary to Rasa, which would answer with silence
@@ -71,7 +92,7 @@ class ValidatePedidoForm(FormValidationAction):
             for answer in filter(None, (_asked_for(product, tracker) for product in found)):
                 dispatcher.utter_message(text=answer)
             say(dispatcher, "utter_uno_por_uno", quick_replies=_choices(found))
-            return {"producto": None}
+            return {"producto": None, "siguientes": _together(tracker, *found)}
         product = found[0]
         if product.availability == "no":
             dispatcher.utter_message(text=product.say_availability())
@@ -92,16 +113,19 @@ class ValidatePedidoForm(FormValidationAction):
         self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
     ) -> dict[str, Any]:
         """A whole number of pieces; None asks again."""
-        if value is None or _is_address(tracker):
+        # Of "quiero las dos", after two products were talked of, the "dos" counts those.
+        both = not _is_asked(tracker) and wants_both(text_of(tracker))
+        if value is None or both or _is_address(tracker):
             return {"cantidad": None}
         knowledge = self.services.knowledge()
         ignored = [name for product in knowledge.products for name in product.names]
         # Of "2 docenas" or "2 y medio" the entity is the 2 alone.
         units = counts_by_the_dozen(text_of(tracker))
+        several = len(knowledge.find_products(_all_said("producto", None, tracker))) > 1
         quantity = parse_quantity(text_of(tracker) if units else _all_said("cantidad", value, tracker), ignore=ignored)
+        if several and (quantity is None or len(set(entities_of(tracker, "cantidad"))) > 1):
+            return {"cantidad": None}  # "3 de árnica y una de tila": which comes first is asked before how many
         if quantity is None:
-            if len(knowledge.find_products(_all_said("producto", None, tracker))) > 1:
-                return {"cantidad": None}  # "2 de árnica y 3 de tila": which comes first is asked before how many
             return {"cantidad": None, **await self._unclear("utter_cantidad_invalida", dispatcher, tracker)}
         return {"cantidad": quantity}
 
@@ -114,6 +138,30 @@ class ValidatePedidoForm(FormValidationAction):
         return {event["name"]: event["value"] for event in events}
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Products that come on top of the one that is being ordered, and how many of that one were said with them."""
+
+    chosen: Product
+    quantity: int | None
+    added: list[Product]
+
+    def take(self, dispatcher: CollectingDispatcher, tracker: Tracker) -> Events:
+        """Keep the chosen product, remember the others for later, and say so."""
+        later = [product for product in self.added if product.availability != "no"]
+        for product in self.added:
+            if product not in later:
+                dispatcher.utter_message(text=product.say_availability())
+        if later:
+            names = " y ".join(product.name for product in later)
+            say(dispatcher, "utter_uno_a_la_vez", producto=self.chosen.name, siguiente=names)
+        return [
+            SlotSet("producto", self.chosen.name),
+            SlotSet("cantidad", self.quantity),
+            SlotSet("siguientes", _together(tracker, self.chosen, *later)),
+        ]
+
+
 class ActionRegistrarPedido(ShopAction):
     """Write the order down and forget it, so that the next one starts empty."""
 
@@ -122,14 +170,22 @@ class ActionRegistrarPedido(ShopAction):
         return "action_registrar_pedido"
 
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
-        """State the order's effect and confirm it."""
+        """State the order's effect, confirm it, and offer the next of the products that were named together with it."""
         product, quantity = tracker.get_slot("producto"), parse_quantity(tracker.get_slot("cantidad"))
         if not product or quantity is None:
             # The form lets nothing else through: getting here is our fault, and a person must look.
             raise ValueError("the order has no product or no quantity")
         place_order(dispatcher, str(product), quantity)
         say(dispatcher, "utter_pedido_registrado", producto=str(product), cantidad=quantity)
-        return forgotten_order()
+        together = tracker.get_slot("siguientes") or ()
+        known = {known.name: known for known in self.services.knowledge().products if known.availability != "no"}
+        offered = [known[name] for name in together if name in known and name != product] if product in together else []
+        if not offered:
+            return forgotten_order()
+        say(dispatcher, "utter_siguiente_pedido", siguiente=offered[0].name, quick_replies=_choices(offered))
+        # A "sí", and a number alone, are of the product that is offered.
+        next_one = {"producto": offered[0].name, "siguientes": [other.name for other in offered], "oferta": "pedido"}
+        return [*forgotten_order(), *(SlotSet(name, value) for name, value in next_one.items())]
 
 
 class ActionOlvidarPedido(ShopAction):
@@ -149,6 +205,41 @@ def _asked_for(product: Product, tracker: Tracker) -> str:
     topic = TOPIC_OF_INTENT.get(intent_of(tracker), "")
     named = {word for name in product.names for word in words(name)}
     return about_product(topic, product) if topic and set(words(text_of(tracker))) - named else ""
+
+
+def _is_asked(tracker: Tracker) -> bool:
+    """Whether the message answers a question of the form; the one that opens it answers none."""
+    return tracker.get_slot("requested_slot") is not None
+
+
+def _about_order_made(tracker: Tracker) -> bool:
+    """Whether what would open an order, or answer its question, is about an order that was made: a person must read it."""
+    ordering = _is_asked(tracker)
+    answers = {"producto", "cantidad"} & set(tracker.slots_to_validate())
+    named = entities_of(tracker, "producto") or entities_of(tracker, "cantidad")
+    meant = (answers and named) if ordering else (named or intent_of(tracker) == "hacer_pedido")
+    return bool(meant) and about_order_made(text_of(tracker), ordering=ordering)
+
+
+def _addition(tracker: Tracker, knowledge: Knowledge) -> Addition | None:
+    """What a message adds to the product that was chosen before it: "2, y una de tila"; None where it adds none."""
+    head, answers = before_addition(text_of(tracker)), {"producto", "cantidad"} & set(tracker.slots_to_validate())
+    chosen = knowledge.find_products(str(slot_before(tracker, "producto") or "")) if answers else []
+    if head is None or len(chosen) != 1:
+        return None
+    named, first = knowledge.find_products(text_of(tracker)), knowledge.find_products(head)
+    added = [product for product in named if product != chosen[0]]
+    quantity = parse_quantity(head, ignore=chosen[0].names)
+    # Of what was only talked of before the order, a number must say that it is ordered.
+    if not added or first not in ([], chosen) or (quantity is None and not _is_asked(tracker)):
+        return None
+    return Addition(chosen[0], quantity, added)
+
+
+def _together(tracker: Tracker, *products: Product) -> list[str]:
+    """The products named together, each once; those of before stay, behind them, where the order is of one of those."""
+    names, before = [product.name for product in products], tracker.get_slot("siguientes") or ()
+    return list(dict.fromkeys((*names, *(before if set(before) & set(names) else ()))))
 
 
 def _gives_data(tracker: Tracker) -> bool:

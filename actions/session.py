@@ -26,7 +26,7 @@ METADATA_SLOT = "session_started_metadata"
 # A form does not outlive its session, so neither do its question, how many pieces were said and how often we had no answer: the
 # product that was talked of does, and is named when it is asked how many. Nor is yesterday's offer what "sí" means today.
 NOT_CARRIED_OVER = (
-    "requested_slot", "cantidad", "sin_respuesta", "oferta", CONFIRMING_SLOT, PENDING_SLOT, METADATA_SLOT,
+    "requested_slot", "cantidad", "sin_respuesta", "siguientes", "oferta", CONFIRMING_SLOT, PENDING_SLOT, METADATA_SLOT,
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pytest
 from rasa_sdk.events import ActiveLoop, FollowupAction, SlotSet
 
 from actions.ask import ActionAra, ActionConocimiento, history_of
+from actions.base import ORDER_SLOTS
 from ara.knowledge import Knowledge
 from ara.prompt import Line
 from tests.unit.actions.conftest import KNOWLEDGE, make_tracker, run
@@ -134,6 +135,28 @@ async def test_what_the_files_do_not_say_goes_to_ara(services):
     assert (outcome.said, outcome.effects) == (["utter_no_se"], [HANDOVER])
 
 
+@pytest.mark.parametrize(("said", "intent"), [
+    ("precio de arnica y tila", "preguntar_precio"), ("tienen arnica y tila?", "preguntar_disponibilidad"),
+    ("cómo pago la arnica y la tila", "preguntar_pago"),
+])  # fmt: skip
+async def test_of_several_products_none_is_the_one_talked_of(services, said: str, intent: str):
+    named = {"entities": {"producto": ["árnica", "tila"]}, "producto": "tila"}
+    outcome = await ask(services, said, intent, **named)
+    assert outcome.slots == {"producto": None, "siguientes": ["Árnica", "Tila"]}
+    assert (await ask(services, said, intent, **named, form=True)).slots == {}
+    services.memory.finds = ("envio/envios",)
+    outcome = await run(ActionAra(services), make_tracker(said, "nlu_fallback", **named))
+    assert outcome.slots == {"producto": None, "siguientes": ["Árnica", "Tila"]}
+
+
+async def test_a_word_or_two_of_nothing_are_asked_about_once(services):
+    outcome = await run(ActionAra(services), make_tracker("zzkk", "nlu_fallback"))
+    assert (outcome.said, outcome.effects, outcome.slots) == (["utter_aclara"], [], {"sin_respuesta": 1})
+    for said, asked in (("zzkk", 1), ("envio zzkk", None), ("valeriana", None), ("quiero un gato zzkk", None)):
+        outcome = await run(ActionAra(services), make_tracker(said, "nlu_fallback", sin_respuesta=asked))
+        assert (outcome.said, outcome.effects) == (["utter_no_se"], [HANDOVER])
+
+
 async def test_ara_quotes_the_knowledge_or_hands_over(services):
     services.memory.finds = ("devoluciones/devoluciones-y-cambios",)
     outcome = await run(ActionAra(services), make_tracker("aceptan devoluciones?", "nlu_fallback"))
@@ -173,7 +196,7 @@ async def test_the_third_goes_to_a_person_and_ends_the_order(services, asked_for
     outcome = await run(ActionAra(services), make_tracker("quién ganó el partido", "fuera_de_tema", form=True, **slots))
     assert outcome.said == ["utter_no_se", "utter_fuera_de_horario"]
     assert outcome.effects == [{"effect": "handover", "reason": reason}]
-    assert outcome.slots == {"requested_slot": None, "producto": None, "cantidad": None, "sin_respuesta": None}
+    assert outcome.slots == dict.fromkeys(("requested_slot", *ORDER_SLOTS))
     assert [e for e in outcome.events if e["event"] != "slot"] == [ASK_ON, ActiveLoop(None), LISTEN]  # the last one counts
 
 

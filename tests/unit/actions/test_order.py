@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
-from rasa_sdk.events import FollowupAction
+from rasa_sdk.events import ActiveLoop, FollowupAction
 
 from actions.order import ActionOlvidarPedido, ActionRegistrarPedido, ValidatePedidoForm
 from actions.quantity import parse_quantity
 from ara.knowledge import Knowledge
 from tests.unit.actions.conftest import KNOWLEDGE, make_tracker, run
 
-FORGOTTEN = {"producto": None, "cantidad": None, "sin_respuesta": None}
+FORGOTTEN = {"producto": None, "cantidad": None, "sin_respuesta": None, "siguientes": None}
 RETURNS = KNOWLEDGE.document("devoluciones/devoluciones-y-cambios")
 
 
@@ -60,7 +60,7 @@ async def test_a_sold_out_product_is_not_taken(services):
 
 async def test_two_products_are_taken_one_by_one(services):
     outcome = await fill(services, "producto", "árnica y lavanda")
-    assert outcome.slots == {"producto": None}
+    assert outcome.slots == {"producto": None, "siguientes": ["Árnica", "Lavanda"]}
     assert [choice["title"] for choice in outcome.messages[0]["quick_replies"]] == ["Árnica", "Lavanda"]
 
 
@@ -69,10 +69,14 @@ async def test_of_two_products_in_one_line_none_is_lost(services):
     named = {"entities": {"producto": ["valeriana", "árnica"], "cantidad": ["2", "3"]}}
     said = "quiero 2 de valeriana y 3 de árnica"
     outcome = await fill(services, "producto", "árnica", said, **named)
-    assert (outcome.slots, outcome.said) == ({"producto": None}, ["utter_uno_por_uno"])
+    assert outcome.slots == {"producto": None, "siguientes": ["Árnica", "Valeriana"]}
+    assert outcome.said == ["utter_uno_por_uno"]
     assert [choice["title"] for choice in outcome.messages[0]["quick_replies"]] == ["Árnica", "Valeriana"]
     outcome = await fill(services, "cantidad", "3", said, **named)
     assert (outcome.slots, outcome.said) == ({"cantidad": None}, [])
+    named["entities"]["cantidad"] = ["3", "una"]
+    outcome = await fill(services, "cantidad", "una", "quiero 3 de valeriana y una de árnica", **named)
+    assert outcome.slots == {"cantidad": None}
     same = {"entities": {"producto": ["valeriana", "valerianas"], "cantidad": ["2", "dos"]}}
     assert (await fill(services, "producto", "valerianas", said, **same)).slots == {"producto": "Valeriana"}
     assert (await fill(services, "cantidad", "dos", said, **same)).slots == {"cantidad": 2}
@@ -86,7 +90,7 @@ async def test_of_two_products_in_one_line_none_is_lost(services):
 ])  # fmt: skip
 async def test_of_an_exchange_the_new_product_is_taken(services, said: str, named: list[str], wanted: str | None):
     outcome = await fill(services, "producto", named[-1], said, entities={"producto": named})
-    assert (outcome.slots, outcome.said) == ({"producto": wanted}, [] if wanted else ["utter_uno_por_uno"])
+    assert (outcome.slots["producto"], outcome.said) == (wanted, [] if wanted else ["utter_uno_por_uno"])
 
 
 async def test_a_question_about_two_products_is_answered_before_one_is_chosen(services):
@@ -241,6 +245,115 @@ async def test_half_an_order_is_never_written_down(services, slots):
     outcome = await run(ActionRegistrarPedido(services), make_tracker(**slots))
     assert outcome.said == ["utter_tropiezo"]
     assert [effect["effect"] for effect in outcome.effects] == ["handover"]
+
+
+# What a customer says of an order that was made, of goods that came, or of a return must never order anything.
+@pytest.mark.parametrize("said", [
+    "quiero devolver 1 valeriana", "quita 1 arnica de mi pedido", "cancela 1 arnica", "se me rompieron 2 frascos de arnica",
+    "me llego 1 valeriana en lugar de arnica", "compré 2 valerianas y llegó rota una", "me falta 1 arnica",
+    "falto 1 frasco de tila en mi pedido", "hace 5 dias pedi 1 tila", "ya te habia pedido 2 arnicas", "me llegaron 2 rotos",
+    "ya pague 2 tilas", "quiero pedir otra vez lo que compré",
+])  # fmt: skip
+async def test_what_is_said_of_an_order_that_was_made_opens_none(services, said: str):
+    services.opens = "mañana a las 9:00"
+    named = {"entities": {"producto": "valeriana", "cantidad": "1"}}
+    tracker = answering("cantidad", "1", said, producto="valeriana", **named)
+    tracker.slots["requested_slot"] = None
+    outcome = await run(ValidatePedidoForm(services), tracker)
+    assert outcome.said == ["utter_pasando_con_humano", "utter_fuera_de_horario"]
+    assert outcome.effects == [{"effect": "handover", "reason": "parece hablar de un pedido que ya hizo"}]
+    assert outcome.slots == {**FORGOTTEN, "requested_slot": None}
+    assert [e for e in outcome.events if e["event"] != "slot"] == [ActiveLoop(None), FollowupAction("action_listen")]
+
+
+async def test_in_an_order_what_went_wrong_goes_to_a_person_and_what_was_said_before_does_not(services):
+    asked = {"producto": "Tila", "entities": {"cantidad": "2"}}
+    assert (await fill(services, "cantidad", "2", "se me rompieron 2", **asked)).said == ["utter_pasando_con_humano"]
+    assert (await fill(services, "cantidad", "2", "cancela 2", **asked)).said == ["utter_pasando_con_humano"]
+    assert (await fill(services, "cantidad", "2", "dos, ya te lo pedí", **asked)).slots == {"cantidad": 2}
+    assert (await fill(services, "cantidad", "2", "quita la otra y ponme 2", **asked)).slots == {"cantidad": 2}
+
+
+def adding(said: str, *, chosen: str = "Valeriana", opening: bool = False, intent: str = "hacer_pedido", **slots):
+    """A tracker in which a product was chosen, or talked of, before the message."""
+    named = [product.name for product in KNOWLEDGE.find_products(said)]
+    events = [
+        {"event": "slot", "name": "producto", "value": chosen}, {"event": "user", "text": said},
+        *({"event": "slot", "name": "producto", "value": name} for name in named[-1:]),
+        {"event": "slot", "name": "cantidad", "value": "1"},
+    ]  # fmt: skip
+    slots = {"producto": (named or [chosen])[-1], "requested_slot": None if opening else "cantidad", **slots, "cantidad": "1"}
+    return make_tracker(said, intent, form=True, events=events, entities={"producto": named, "cantidad": "1"}, **slots)
+
+
+@pytest.mark.parametrize(("said", "pieces", "together"), [
+    ("2 y una arnica", 2, ["Valeriana", "Árnica"]), ("una, y dos arnicas", 1, ["Valeriana", "Árnica"]),
+    ("y una tila", None, ["Valeriana", "Tila"]), ("ponle también una de romero", None, ["Valeriana", "Romero"]),
+    ("además quiero dos de tila", None, ["Valeriana", "Tila"]), ("otra de tila", None, ["Valeriana", "Tila"]),
+    ("dos valerianas y una de tila", 2, ["Valeriana", "Tila"]), ("agrégale 1 de tila y 1 de romero", None,
+     ["Valeriana", "Romero", "Tila"]),
+])  # fmt: skip
+async def test_a_product_that_is_added_waits_and_the_chosen_one_stays(services, said: str, pieces: int | None, together):
+    outcome = await run(ValidatePedidoForm(services), adding(said))
+    assert outcome.slots == {"producto": "Valeriana", "cantidad": pieces, "siguientes": together}
+    assert outcome.said == ["utter_uno_a_la_vez"]
+
+
+async def test_one_product_more_joins_those_that_wait(services):
+    outcome = await run(ValidatePedidoForm(services), adding("y tila", siguientes=["Valeriana", "Romero"]))
+    assert outcome.slots["siguientes"] == ["Valeriana", "Tila", "Romero"]
+    outcome = await run(ValidatePedidoForm(services), adding("y tila", siguientes=["Moringa", "Romero"]))
+    assert outcome.slots["siguientes"] == ["Valeriana", "Tila"]
+
+
+async def test_the_y_of_a_number_adds_nothing(services):
+    outcome = await run(ValidatePedidoForm(services), adding("quiero treinta y cinco de tila"))
+    assert outcome.slots["producto"] == "Tila"
+    assert "siguientes" not in outcome.slots
+
+
+async def test_a_sold_out_product_does_not_wait(services):
+    outcome = await run(ValidatePedidoForm(services), adding("2 y un ginkgo"))
+    assert outcome.said == ["Por ahora no tenemos Ginkgo biloba, se nos agotó."]
+    assert outcome.slots == {"producto": "Valeriana", "cantidad": 2, "siguientes": ["Valeriana"]}
+
+
+@pytest.mark.parametrize(
+    "said", ["mejor tila y ya", "no, tila y es todo", "cámbiala y dame tila", "tila en vez de esa, y ya"]
+)
+async def test_an_exchange_adds_nothing(services, said: str):
+    outcome = await run(ValidatePedidoForm(services), adding(said))
+    assert outcome.slots["producto"] == "Tila"
+    assert "siguientes" not in outcome.slots
+
+
+async def test_what_was_only_talked_of_is_ordered_with_another_if_its_number_is_said(services):
+    outcome = await run(ValidatePedidoForm(services), adding("quiero 2 y una de tila", opening=True))
+    assert outcome.slots == {"producto": "Valeriana", "cantidad": 2, "siguientes": ["Valeriana", "Tila"]}
+    outcome = await run(ValidatePedidoForm(services), adding("y quiero una tila", opening=True))
+    assert outcome.slots == {"producto": "Tila", "cantidad": 1}
+
+
+async def test_both_of_two_are_not_two_pieces(services):
+    named = {"entities": {"cantidad": "dos"}, "requested_slot": None}
+    assert (await fill(services, "cantidad", "dos", "quiero las dos", **named)).slots == {"cantidad": None}
+
+
+async def test_after_an_order_those_that_wait_are_offered(services):
+    waiting = make_tracker(producto="Tila", cantidad=2, siguientes=["Árnica", "Tila", "Romero"])
+    outcome = await run(ActionRegistrarPedido(services), waiting)
+    assert outcome.said == ["utter_pedido_registrado", "utter_siguiente_pedido"]
+    assert [choice["title"] for choice in outcome.messages[-1]["quick_replies"]] == ["Árnica", "Romero"]
+    assert outcome.messages[-1]["quick_replies"][0]["payload"] == '/hacer_pedido{"producto": "Árnica"}'
+    # A "sí" accepts the first of them.
+    offered = {"producto": "Árnica", "siguientes": ["Árnica", "Romero"], "oferta": "pedido"}
+    assert outcome.slots == {**FORGOTTEN, **offered}
+
+
+@pytest.mark.parametrize("together", [None, [], ["Tila"], ["Árnica", "Romero"], ["Tila", "Ginkgo biloba"]])
+async def test_without_any_named_together_with_it_nothing_is_offered(services, together):
+    outcome = await run(ActionRegistrarPedido(services), make_tracker(producto="Tila", cantidad=2, siguientes=together))
+    assert (outcome.said, outcome.slots) == (["utter_pedido_registrado"], FORGOTTEN)
 
 
 async def test_an_order_left_half_way_is_forgotten_in_silence(services):

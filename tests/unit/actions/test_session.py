@@ -63,7 +63,7 @@ async def test_slots_are_carried_over_but_an_open_question_is_not(services):
 
 
 async def test_of_an_order_that_was_left_only_the_product_lives_on(services):
-    left = make_tracker(producto="Valeriana", cantidad=3, sin_respuesta=2, requested_slot="producto", form=True)
+    left = make_tracker(producto="Valeriana", cantidad=3, sin_respuesta=2, siguientes=["Tila"], requested_slot="producto")
     outcome = await run(ActionSessionStart(services), left)
     assert outcome.slots == {"producto": "Valeriana", "cliente_nombre": None, "cliente_nuevo": True}
 
