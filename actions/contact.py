@@ -9,9 +9,10 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
-from actions.base import Events, ShopAction, entities_of, in_form, say, text_of
+from actions.base import Events, ShopAction, entities_of, in_form, say, slot_before, text_of
 from actions.contact_data import Found, read_city, read_email, read_name, read_phone
 from actions.effects import save_contact
+from actions.reading import begins_with_yes, tells_address
 from ara.text import clean
 
 # What waits for a "sí": the data, and that it waits (the rules of "sí" and "no" look at the latter).
@@ -27,11 +28,16 @@ class ActionGuardarDatos(ShopAction):
         return "action_guardar_datos"
 
     async def perform(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> Events:
-        """State what is sure, ask about what is not; with nothing valid, ask again."""
-        if not contact_of(tracker):
-            say(dispatcher, "utter_datos_invalidos")
-            return []
-        return keep_contact(dispatcher, tracker, in_order=in_form(tracker))
+        """State what is sure, ask about what is not; with nothing valid, ask again.
+
+        What was asked back is confirmed as well by "sí, pero me llamo Juan".
+        """
+        confirmed = _confirmed(tracker)
+        if confirmed or contact_of(tracker):
+            return keep_contact(dispatcher, tracker, in_order=in_form(tracker), confirmed=confirmed)
+        # An address is no data of the CRM: whoever confirms the order reads it in the conversation.
+        say(dispatcher, "utter_direccion" if tells_address(text_of(tracker)) else "utter_datos_invalidos")
+        return []
 
 
 class ActionConfirmarDatos(ShopAction):
@@ -61,14 +67,26 @@ class ActionCorregirDatos(ShopAction):
         return nothing_pending()
 
 
-def keep_contact(dispatcher: CollectingDispatcher, tracker: Tracker, *, in_order: bool) -> Events:
-    """Keep what is sure of the latest message's data and ask about the rest; nothing where there are none."""
+def _confirmed(tracker: Tracker) -> dict[str, str]:
+    """The data that were asked back, where a message says yes to them before it says more."""
+    if not slot_before(tracker, CONFIRMING_SLOT) or not begins_with_yes(text_of(tracker)):
+        return {}
+    pending: dict[str, str] = json.loads(tracker.get_slot(PENDING_SLOT) or "{}")
+    return pending
+
+
+def keep_contact(
+    dispatcher: CollectingDispatcher, tracker: Tracker, *, in_order: bool, confirmed: dict[str, str] | None = None
+) -> Events:
+    """Keep what is sure of the latest message's data, and what it confirms; ask about the rest."""
     found = contact_of(tracker)
-    sure = {name: item.value for name, item in found.items() if item.sure}
+    sure = {**(confirmed or {}), **{name: item.value for name, item in found.items() if item.sure}}
     unsure = {name: item.value for name, item in found.items() if not item.sure}
     if sure:
         save_contact(dispatcher, sure)
-    events = [SlotSet("cliente_nombre", sure["name"])] if "name" in sure else []
+    events = nothing_pending() if confirmed else []
+    if "name" in sure:
+        events += [SlotSet("cliente_nombre", sure["name"])]
     if unsure and in_order:
         # A "sí" would answer the order's question.
         say(dispatcher, "utter_datos_dudosos_en_pedido", dato=shown(unsure))

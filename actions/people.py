@@ -13,7 +13,7 @@ from actions.effects import hand_over, need_attention, opt_in, opt_out
 HANDOVER_REASONS = {
     "hablar_con_humano": "pidió hablar con una persona",
     "reportar_problema": "reportó un problema",
-    "estado_pedido": "preguntó por su pedido",
+    "estado_pedido": "preguntó por su pedido o por su pago",
     "cancelar_pedido": "quiere cancelar un pedido",
     "pedir_factura": "pidió factura",
 }

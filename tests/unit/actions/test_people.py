@@ -11,7 +11,7 @@ from tests.unit.actions.conftest import DOMAIN, make_tracker, run
 
 
 @pytest.mark.parametrize(("intent", "reason"), [
-    ("hablar_con_humano", "pidió hablar con una persona"), ("estado_pedido", "preguntó por su pedido"),
+    ("hablar_con_humano", "pidió hablar con una persona"), ("estado_pedido", "preguntó por su pedido o por su pago"),
     ("cancelar_pedido", "quiere cancelar un pedido"), ("pedir_factura", "pidió factura"),
     ("afirmar", "pidió hablar con una persona"),
     ("", "pidió hablar con una persona"),
@@ -122,6 +122,30 @@ async def test_a_likely_slip_is_asked_back_and_kept_after_a_yes(services):
     kept = await run(ActionConfirmarDatos(services), make_tracker("sí", "afirmar", **slots))
     assert (kept.said, kept.effects) == (["utter_datos_guardados"], [{"effect": "contact", "email": "ana@gmail.com"}])
     assert kept.slots == {"confirmando": False, "datos_por_confirmar": None}
+
+
+PENDING = [{"event": "slot", "name": "confirmando", "value": True}, {"event": "user", "text": "x"}]
+
+
+async def test_a_yes_before_other_data_confirms_what_was_asked_back(services):
+    slots = {"confirmando": False, "datos_por_confirmar": '{"email": "ana@gmail.com"}'}
+    for said, contact in (
+        ("sí pero mi nombre es Ana", {"email": "ana@gmail.com", "name": "Ana"}),
+        ("sí, ese es", {"email": "ana@gmail.com"}),
+        ("si, o mejor ana@x.mx", {"email": "ana@x.mx"}),
+        ("mi nombre es Ana", {"name": "Ana"}),
+    ):
+        outcome = await run(ActionGuardarDatos(services), make_tracker(said, "dar_datos", events=PENDING, **slots))
+        assert (outcome.said, outcome.effects) == (["utter_datos_guardados"], [{"effect": "contact", **contact}])
+    late = [*PENDING, {"event": "slot", "name": "confirmando", "value": False}, {"event": "user", "text": "x"}]
+    outcome = await run(ActionGuardarDatos(services), make_tracker("sí, ese es", "dar_datos", events=late, **slots))
+    assert (outcome.said, outcome.effects) == (["utter_datos_invalidos"], [])
+
+
+async def test_an_address_is_thanked_for(services):
+    told = make_tracker("mi direccion es calle 5 de mayo 23, centro", "dar_datos")
+    outcome = await run(ActionGuardarDatos(services), told)
+    assert (outcome.said, outcome.effects, outcome.events) == (["utter_direccion"], [], [])
 
 
 async def test_after_a_no_nothing_is_kept(services):
