@@ -91,7 +91,7 @@ class Ara:
         except Exception as error:  # a fault around the model takes nothing from the first way
             logger.error("model way failed: %s", type(error).__name__, extra={"action": "ara_model_failed"})
         if answer is None:
-            answer = _from_knowledge(found) or _nothing_known(question, problem)
+            answer = _from_knowledge(found) or Answer(text=None, way="handover", reason=problem or "no está en el conocimiento")
         logger.info("ara answered: %s", answer.way, extra={"action": "ara_answered", "way": answer.way})
         return answer
 
@@ -154,13 +154,6 @@ def _document(row: dict[str, object], knowledge: Knowledge) -> Document:
         id=str(row["id"]), title=str(row["title"]), text=str(row["text"]), source=str(row["source"]),
         tags=tuple(map(str, tags)) if isinstance(tags, list) else (),
     )  # fmt: skip
-
-
-def _nothing_known(question: str, problem: str) -> Answer:
-    """A word alone, "mm" or "oks", is no question yet: a person would ask back, too."""
-    if not problem and len(words(question)) == 1:
-        return Answer(text=None, way="clarify", reason="una palabra que no está en el conocimiento")
-    return Answer(text=None, way="handover", reason=problem or "no está en el conocimiento")
 
 
 def _from_knowledge(found: Sequence[_Found]) -> Answer | None:
