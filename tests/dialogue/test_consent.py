@@ -57,6 +57,7 @@ async def test_what_is_heard(heard, text: str, consent: str | None) -> None:  # 
         "tengo baja autoestima", "lo dieron de alta del hospital", "me acaban de dar de alta",
         "te doy de alta", "me dan de alta en su sistema?",
         "glucosa alta", "tengo fiebre alta", "tengo la azúcar alta", "es de alta pureza?", "alta calidad?",
+        "hipertensión alta", "quiero dar de alta una empresa",
     ],
 )  # fmt: skip
 async def test_who_asks_for_neither_gets_neither(agent: Agent, heard, text: str) -> None:  # type: ignore[no-untyped-def]
