@@ -11,6 +11,7 @@ from functools import partial
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import UserMessage
 from rasa.exceptions import ActionLimitReached
+from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from connectors.message import Outgoing
@@ -100,8 +101,12 @@ class RasaDialogue:
             with dialogue_state(work.dialogue):
                 async with self._step:
                     message.parse_data = await self._processor.parse_message(message)
-                if work.opted_out and message.parse_data["intent"]["name"] != OPT_IN_INTENT:
+                intent = message.parse_data["intent"]
+                if work.opted_out and intent["name"] != OPT_IN_INTENT:
                     return TurnResult(dialogue=work.dialogue, silent="opted_out")
+                if not work.opted_out and intent["name"] == OPT_IN_INTENT and intent["confidence"] < SURE_OF_CONSENT:
+                    # Who never left hardly asks to come back: more likely it was not understood.
+                    message.parse_data["intent"] = {**intent, "name": DEFAULT_NLU_FALLBACK_INTENT_NAME}
                 tracker = await self._processor.log_message(message, should_save_tracker=False)
                 tracker = await self._processor.run_action_extract_slots(collector, tracker)
                 finished = await self._act(tracker, collector, calls.failed)

@@ -70,3 +70,22 @@ async def test_who_opted_out_is_not_answered_whatever_comes_in_one_turn(agent: A
 
     result = await RasaDialogue(agent, 25.0).run(*several(*texts, opted_out=True), "instagram")
     assert (result.silent, result.replies, result.effects) == ("opted_out", (), ())
+
+
+@pytest.mark.parametrize(
+    ("confidence", "opted_out", "effect"), [(0.5, False, "handover"), (0.5, True, "opt_in"), (0.7, False, "opt_in")]
+)
+async def test_who_never_left_comes_back_only_where_that_is_surely_meant(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, confidence: float, opted_out: bool, effect: str
+) -> None:
+    from turns.dialogue import RasaDialogue
+
+    assert agent.processor is not None
+    parsed = await agent.parse_message("alta")
+
+    async def unsure(message: object) -> dict[str, object]:
+        return {**parsed, "intent": {**parsed["intent"], "confidence": confidence}}
+
+    monkeypatch.setattr(agent.processor, "parse_message", unsure)
+    result = await RasaDialogue(agent, 25.0).run(*several("quiero el kit", opted_out=opted_out), "instagram")
+    assert [e["effect"] for e in result.effects] == [effect]
