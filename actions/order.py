@@ -61,7 +61,10 @@ class ValidatePedidoForm(FormValidationAction):
             elif addition := _addition(tracker, self.services.knowledge()):
                 events = addition.take(draft, tracker)
             else:
+                tracker.add_slots(_product_in_words(tracker, self.services.knowledge()))
                 events = await super().run(draft, tracker, domain)
+                if choices := _talked_of_together(tracker, self.services.knowledge(), events):
+                    say(draft, "utter_uno_por_uno", quick_replies=_choices(choices))
             # Where the form finds no answer in a message, it is a rule that keeps the data.
             if tracker.slots_to_validate() and _gives_data(tracker):
                 events = [*events, *keep_contact(draft, tracker, in_order=True)]
@@ -234,6 +237,22 @@ def _addition(tracker: Tracker, knowledge: Knowledge) -> Addition | None:
     if not added or first not in ([], chosen) or (quantity is None and not _is_asked(tracker)):
         return None
     return Addition(chosen[0], quantity, added)
+
+
+def _product_in_words(tracker: Tracker, knowledge: Knowledge) -> Events:
+    """What an order names by a spelling that is in no table of entities ("3 balerianas"), for the form to validate."""
+    text = text_of(tracker)
+    if intent_of(tracker) != "hacer_pedido" or entities_of(tracker, "producto") or tracker.get_slot("requested_slot") == "cantidad":
+        return []
+    return [SlotSet("producto", text)] if knowledge.find_products(text) else []
+
+
+def _talked_of_together(tracker: Tracker, knowledge: Knowledge, events: Events) -> list[Product]:
+    """The products that an order means which names none, right after several were talked of: "quiero las dos"."""
+    together = tracker.get_slot("siguientes") or ()
+    if _is_asked(tracker) or tracker.get_slot("producto") or any(event.get("name") == "producto" for event in events):
+        return []
+    return [product for product in knowledge.products if product.name in together and product.availability != "no"]
 
 
 def _together(tracker: Tracker, *products: Product) -> list[str]:

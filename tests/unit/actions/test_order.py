@@ -359,3 +359,20 @@ async def test_without_any_named_together_with_it_nothing_is_offered(services, t
 async def test_an_order_left_half_way_is_forgotten_in_silence(services):
     outcome = await run(ActionOlvidarPedido(services), make_tracker(producto="Árnica", cantidad=2))
     assert (outcome.slots, outcome.messages) == (FORGOTTEN, [])
+
+
+async def test_a_name_that_no_table_knows_is_read_from_the_words(services):
+    said = answering("cantidad", 3, "dame 3 balerianas", requested_slot=None, producto="Árnica", entities={"cantidad": "3"})
+    outcome = await run(ValidatePedidoForm(services), said)
+    assert outcome.slots == {"producto": "Valeriana", "cantidad": 3}
+    nothing = answering("cantidad", 3, "dame 3 para mi tía", requested_slot=None, entities={"cantidad": "3"})
+    assert (await run(ValidatePedidoForm(services), nothing)).slots == {"cantidad": 3}
+
+
+async def test_an_order_without_a_name_offers_what_was_talked_of_together(services):
+    said = answering(
+        "cantidad", 2, "2 de cada una", requested_slot=None, siguientes=["Tila", "Romero"], entities={"cantidad": "2"}
+    )
+    outcome = await run(ValidatePedidoForm(services), said)
+    assert outcome.said == ["utter_uno_por_uno"]
+    assert [choice["title"] for choice in outcome.messages[0]["quick_replies"]] == ["Romero", "Tila"]
