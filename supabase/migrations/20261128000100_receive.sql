@@ -221,9 +221,10 @@ begin
     -- Should this echo turn out to be ours, the bot gets back only what it had.
     perform omnicrm.take_over(t.id, p_takeover_seconds, 'escribió una persona',
         case when omnicrm.is_human(t) then t.owner_event else e ->> 'platform_id' end, p_at => (e ->> 'timestamp')::timestamptz);
-    -- Told late, they may not have seen what came since.
+    -- Told late, they may not have seen what came since; and whoever has asked for a person since then still waits for one.
     update omnicrm.threads set attention = null, attention_since = null
-    where id = t.id and (e ->> 'timestamp')::timestamptz > now() - interval '5 minutes';
+    where id = t.id and (e ->> 'timestamp')::timestamptz > greatest(now() - interval '5 minutes', t.attention_since - interval '5 seconds',
+        case when t.owner = 'human' and t.person is null then t.owner_at end);
     update public.conversations set last_message_at = greatest(last_message_at, (e ->> 'timestamp')::timestamptz) where id = t.conversation_id;
     return jsonb_build_object('stored', true, 'thread', t.id, 'echo', 'person');
 end

@@ -167,3 +167,28 @@ async def test_a_mistaken_echo_leaves_no_moment_behind(crm: Crm) -> None:
     assert await owner(crm) == "bot"
     await receive(crm, echo("Soy Ana", "ana-1", timestamp=ago(seconds=10)))
     assert await owner(crm) == "human"
+
+
+async def test_who_asks_for_a_person_is_not_served_by_words_of_before(crm: Crm, database: Database) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "Ya te contestan.", effects=[HANDOVER])
+    await receive(crm, echo("Buenas tardes", "ana-1", timestamp=ago(seconds=10)))
+    held = await conversation(crm)
+    assert (held["state"], held["attention"]) == ("waiting", HANDOVER["reason"])
+    # Nor when another reason has stood for longer.
+    database.run("update omnicrm.threads set attention_since = now() - interval '1 hour'")
+    await receive(crm, echo("Buenas tardes", "ana-2", timestamp=ago(seconds=9)))
+    assert (await conversation(crm))["attention"] == HANDOVER["reason"]
+    await receive(crm, echo("Soy Ana", "ana-3"))
+    held = await conversation(crm)
+    assert (held["state"], held["attention"]) == ("with_person", None)
+
+
+async def test_a_complaint_is_not_settled_by_words_of_before(crm: Crm) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "Lo siento.", effects=[{"effect": "attention", "kind": "complaint", "reason": "se queja"}])
+    await receive(crm, echo("Buenas tardes", "ana-1", timestamp=ago(minutes=1)))
+    held = await conversation(crm)
+    assert (held["state"], held["attention"]) == ("with_person", "se queja")
