@@ -119,6 +119,8 @@ language plpgsql set search_path = '' as $$
 declare
     m omnicrm.messages;
     mistaken omnicrm.messages;
+    t omnicrm.threads;
+    besides omnicrm.messages;
 begin
     update omnicrm.messages
     set status = case when status in ('delivered', 'read') then status else 'sent' end,
@@ -137,7 +139,8 @@ begin
     where thread_id = m.thread_id and platform_id = p_platform_id and id <> m.id and direction = 'out' and author = 'agent' and event_key is not null
     returning * into mistaken;
     if mistaken.id is not null then
-        if exists (select from omnicrm.threads where id = m.thread_id and owner_event = p_platform_id) then
+        select * into t from omnicrm.threads where id = m.thread_id;
+        if t.owner_event = p_platform_id then
             perform omnicrm.give_back(m.thread_id);
             update omnicrm.threads set owner_at = (mistaken.content ->> 'owner_at')::timestamptz where id = m.thread_id;
             update omnicrm.messages set status = 'queued', reason = null
@@ -145,6 +148,15 @@ begin
             update omnicrm.messages set status = 'received', reason = null
             where thread_id = m.thread_id and direction = 'in' and status = 'ignored' and reason = 'human' and id > coalesce(m.answers, m.id);
             update omnicrm.threads set due_at = least(due_at, now()) where id = m.thread_id;
+            -- What a person wrote meanwhile holds it all the same.
+            for besides in
+                select * from omnicrm.messages x
+                where x.thread_id = m.thread_id and x.id > mistaken.id and x.direction = 'out' and x.author = 'agent' and x.event_key is not null
+                order by x.occurred_at
+            loop
+                perform omnicrm.take_over(m.thread_id, extract(epoch from t.owner_until - coalesce(t.owner_at, t.owner_since)),
+                    'escribió una persona', besides.platform_id, p_at => besides.occurred_at);
+            end loop;
         end if;
         update omnicrm.threads set
             attention = case when omnicrm.add_reason(attention, mistaken.content ->> 'attention') = attention then attention

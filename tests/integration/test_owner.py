@@ -192,3 +192,24 @@ async def test_a_complaint_is_not_settled_by_words_of_before(crm: Crm) -> None:
     await receive(crm, echo("Buenas tardes", "ana-1", timestamp=ago(minutes=1)))
     held = await conversation(crm)
     assert (held["state"], held["attention"]) == ("with_person", "se queja")
+
+
+@pytest.mark.parametrize("seconds", [0, 3], ids=["after it", "before it, told later"])
+async def test_who_writes_beside_a_mistaken_echo_holds_the_conversation(crm: Crm, database: Database, seconds: int) -> None:
+    work, message = await sending(crm, "uno", "dos")
+    await receive(crm, echo("the platform changed these words", "our-1"))
+    await receive(crm, echo("Soy Ana", "ana-1", timestamp=ago(seconds=seconds)), inbound("gracias, Ana"))
+    await next_send(crm, work, {"message": message, "outcome": "sent", "platform_id": "our-1"})
+    held = await conversation(crm)
+    assert (held["state"], held["person"], held_for(database)) == ("with_person", "equipo", 12.0)
+    assert [(m["author"], m["status"]) for m in held["messages"]] == [
+        ("customer", "handled"), ("bot", "sent"), ("bot", "withdrawn"), ("agent", "sent"), ("customer", "ignored"),
+    ]  # fmt: skip
+
+
+async def test_what_a_person_wrote_long_ago_does_not_hold_it_beside_a_mistaken_echo(crm: Crm) -> None:
+    work, message = await sending(crm, "uno", "dos")
+    await receive(crm, echo("the platform changed these words", "our-1"), echo("Soy Ana", "ana-1", timestamp=ago(hours=20)))
+    await next_send(crm, work, {"message": message, "outcome": "sent", "platform_id": "our-1"})
+    held = await conversation(crm)
+    assert (held["owner"], [m["status"] for m in held["messages"]]) == ("bot", ["handled", "sent", "sending", "sent"])
