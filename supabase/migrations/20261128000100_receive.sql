@@ -132,9 +132,6 @@ begin
         select p.payload from omnicrm.platform_events p
         where p.thread_id = m.thread_id and p.type = 'receipt' and p.created_at >= m.created_at and p.payload -> 'platform_ids' ? p_platform_id
         order by p.id) r;
-    if not exists (select from omnicrm.messages x where x.thread_id = m.thread_id and x.status = 'unknown') then
-        perform omnicrm.drop_attention(m.thread_id, 'envío sin confirmar');
-    end if;
     delete from omnicrm.messages
     where thread_id = m.thread_id and platform_id = p_platform_id and id <> m.id and direction = 'out' and author = 'agent' and event_key is not null
     returning * into mistaken;
@@ -164,6 +161,10 @@ begin
             attention_since = coalesce((mistaken.content ->> 'attention_since')::timestamptz, attention_since)
         where id = m.thread_id;
         update omnicrm.messages set status = mistaken.status where id = m.id and mistaken.status in ('delivered', 'read');
+    end if;
+    -- Last: it may be among what came back.
+    if not exists (select from omnicrm.messages x where x.thread_id = m.thread_id and x.status = 'unknown') then
+        perform omnicrm.drop_attention(m.thread_id, 'envío sin confirmar');
     end if;
 end
 $$;

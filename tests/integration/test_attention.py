@@ -117,6 +117,19 @@ async def test_a_mistaken_echo_takes_no_reason_with_it(crm: Crm, database: Datab
     assert await reasons(crm) == ["hizo un pedido", "reportó un problema"]
 
 
+async def test_a_mistaken_echo_does_not_bring_back_what_it_settles(crm: Crm, database: Database) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    await commit(crm, work, "¡Hola!")
+    send = (await next_send(crm, work))["send"]["id"]
+    database.run("update omnicrm.threads set lease_until = now(), due_at = now()")
+    await claim(crm, "another")
+    assert await reasons(crm) == ["envío sin confirmar"]
+    await receive(crm, echo("the platform changed these words", "our-1"))
+    await next_send(crm, work, settled(send, "sent", platform_id="our-1"))
+    assert await reasons(crm) == []
+
+
 async def test_a_mistaken_echo_that_came_late_leaves_them_as_they_are(crm: Crm) -> None:
     work, message = await turn(crm, {"effect": "attention", "kind": "complaint", "reason": "reportó un problema"}, ORDER)
     await receive(crm, echo("the platform changed these words", "our-1", timestamp=now() - timedelta(minutes=10)))
