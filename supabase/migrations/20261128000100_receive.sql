@@ -188,8 +188,9 @@ begin
     if ours is null and (e ->> 'own_app') is distinct from 'false' then
         select id into ours from omnicrm.messages
         where thread_id = t.id and direction = 'out' and status in ('queued', 'sending', 'unknown') and platform_id is null
-            -- What waits to be tried again may have arrived all the same, whatever the platform answered.
-            and (status <> 'queued' or attempts > 0)
+            -- What waits to be tried again may have arrived all the same, whatever the platform answered. Its words must say so: to take
+            -- a person's picture for it would lose it.
+            and (status <> 'queued' or attempts > 0 and omnicrm.squeeze(e ->> 'text') is not null)
             -- The platform's clock is not ours; what a person writes later is not what we sent then.
             and (e ->> 'timestamp')::timestamptz between coalesce(began_at, created_at) - interval '5 minutes'
                 and coalesce(began_at, created_at) + interval '15 minutes'

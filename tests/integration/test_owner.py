@@ -10,7 +10,18 @@ import pytest
 
 from connectors.message import Json
 from crm.port import Crm
-from tests.support.events import claim, commit, control, conversation, echo, inbound, next_send, now, receive
+from tests.support.events import (
+    claim,
+    commit,
+    control,
+    conversation,
+    echo,
+    inbound,
+    next_send,
+    now,
+    receive,
+    turn_of,
+)
 from tests.support.postgres import Database
 
 HOUR = 3600.0
@@ -150,6 +161,20 @@ async def test_what_was_never_tried_is_not_confirmed_by_a_person_who_says_the_sa
     await receive(crm, echo("dos", "ana-1"))
     held = await conversation(crm)
     assert (held["owner"], [m["status"] for m in held["messages"]]) == ("human", ["handled", "withdrawn", "withdrawn", "sent"])
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"), [({"media": {"kind": "image", "url": "https://x.mx/1.jpg"}}, "image"), ({"buttons": []}, "sticker")]
+)
+async def test_nor_is_what_waits_to_be_tried_again_by_a_persons_picture(crm: Crm, reply: Json, kind: Any) -> None:
+    await receive(crm, inbound())
+    (work,) = await claim(crm)
+    turn = {**turn_of(work), "replies": [{"message": reply, "payloads": []}]}
+    await crm.call("omnicrm_commit_turn", p_thread=work["thread"], p_token=work["token"], p_turn=turn)
+    await next_send(crm, work, refused((await next_send(crm, work))["send"]["id"]))
+    await receive(crm, echo(None, "ana-1", kind=kind))
+    held = await conversation(crm)
+    assert (held["owner"], [m["status"] for m in held["messages"]]) == ("human", ["handled", "withdrawn", "sent"])
 
 
 async def test_nor_is_what_was_tried_an_hour_ago(crm: Crm, database: Database) -> None:
