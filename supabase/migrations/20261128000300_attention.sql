@@ -216,7 +216,8 @@ begin
         return jsonb_build_object('order', o.id, 'status', o.status, 'changed', false);
     end if;
     update omnicrm.orders set status = p_status, decided_at = now(), decided_by = p_by where id = o.id;
-    -- Somebody looked at it.
+    -- Somebody looked at it. A turn that holds the conversation may be adding another one.
+    perform from omnicrm.threads where id = o.thread_id for no key update;
     if not exists (select from omnicrm.orders x where x.thread_id = o.thread_id and x.status = 'requested') then
         perform omnicrm.drop_attention(o.thread_id, 'hizo un pedido');
     end if;

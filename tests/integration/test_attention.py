@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from connectors.message import Json
@@ -158,6 +160,28 @@ async def test_orders_wait_until_the_last_of_them_is_decided(crm: Crm, database:
         await crm.call("omnicrm_decide_order", p_order=order, p_status=decision, p_by="Mónica")
         left.append(await reasons(crm))
     assert left == [["hizo un pedido", ASKED], [ASKED]]
+
+
+async def test_an_order_that_comes_while_another_is_decided_waits(crm: Crm, database: Database) -> None:
+    await turn(crm, ORDER)
+    ((order,),) = database.run("select id from omnicrm.orders")
+    async with await psycopg.AsyncConnection.connect(database.admin_dsn) as ordering:
+        await ordering.execute("select from omnicrm.threads for update")
+        await ordering.execute(
+            "insert into omnicrm.orders (thread_id, message_id, sequence, product, quantity)"
+            " select thread_id, message_id, 99, 'Tila', 1 from omnicrm.orders"
+        )
+        deciding = asyncio.create_task(
+            asyncio.to_thread(database.run, "select omnicrm_decide_order(%s, 'confirmed', 'Mónica')", order)
+        )
+
+        async def waits() -> bool:
+            return bool(database.run("select 1 from pg_locks where not granted"))
+
+        await eventually(waits)
+        await ordering.commit()
+        await deciding
+    assert await reasons(crm) == ["hizo un pedido"]
 
 
 @pytest.mark.parametrize("channel", ["IG", "FB"])
