@@ -48,6 +48,13 @@ begin
         elsif t.opted_out and (m.author = 'system' or m.author = 'bot' and m.answers < t.consent_message) then
             -- The answer to "baja" itself still leaves, and what a person writes.
             update omnicrm.messages set status = 'withdrawn', reason = 'opted_out' where id = m.id;
+        elsif m.author = 'bot' and exists (
+                select from omnicrm.messages x where x.id = m.answers and x.turn = m.answers and x.reason = 'unsent')
+            and not exists (
+                select from omnicrm.messages x where x.thread_id = t.id and x.turn = m.answers and x.reason is distinct from 'unsent')
+        then
+            -- All that it answers was taken back while it was on its way out, and it did not get through.
+            update omnicrm.messages set status = 'withdrawn', reason = 'unsent' where id = m.id;
         elsif m.expires_at < now() then
             update omnicrm.messages set status = 'failed', reason = 'expired' where id = m.id;
             perform omnicrm.note_attention(t.id, 'una respuesta caducó sin salir');

@@ -201,6 +201,25 @@ async def test_an_answer_that_still_waits_is_not_sent_unless_it_answers_somethin
     assert "send" not in await next_send(crm, work)
 
 
+def refused(message: int) -> Json:
+    return {"message": message, "outcome": "retry", "retry_seconds": 0.0, "error": {"detail": "x", "code": "2"}}
+
+
+async def test_an_answer_that_did_not_get_through_is_not_tried_again(crm: Crm) -> None:
+    secret, question = inbound("un secreto"), inbound("¿tienen tila?")
+    await receive(crm, secret, question)
+    (work,) = await claim(crm)
+    step = await answer(crm, work, "Sí tenemos.")
+    await receive(crm, unsend(str(secret.platform_id)))
+    # It answers the other message, too.
+    step = await next_send(crm, work, refused(step["send"]["id"]))
+    assert step["send"]["attempts"] == 2
+    await receive(crm, unsend(str(question.platform_id)))
+    assert "send" not in await next_send(crm, work, refused(step["send"]["id"]))
+    last = (await conversation(crm))["messages"][-1]
+    assert (last["status"], last["reason"]) == ("withdrawn", "unsent")
+
+
 async def test_to_take_back_and_to_commit_lock_in_one_order(crm: Crm, database: Database) -> None:
     secret = inbound("un secreto")
     await receive(crm, secret)
