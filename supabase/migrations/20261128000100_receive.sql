@@ -200,10 +200,12 @@ begin
                 else content ?| array['cards', 'buttons'] end
         order by id limit 1;
         if ours is null then
-            -- A send that was tried again may have arrived each time, under another id.
+            -- A send that was tried again may have arrived each time, under another id; one that was not, because it was withdrawn
+            -- then, the first time.
             select x.id into ours
             from (select * from omnicrm.messages where thread_id = t.id order by id desc limit 20) x
-            where x.direction = 'out' and x.status in ('sent', 'delivered', 'read') and x.attempts > 1
+            where x.direction = 'out'
+                and (x.status in ('sent', 'delivered', 'read') and x.attempts > 1 or x.status = 'withdrawn' and x.attempts > 0)
                 and (e ->> 'timestamp')::timestamptz between x.created_at - interval '5 minutes' and x.began_at + interval '1 minute'
                 and omnicrm.squeeze(x.text) = omnicrm.squeeze(e ->> 'text')
             order by x.id limit 1;

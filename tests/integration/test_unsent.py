@@ -17,6 +17,7 @@ from tests.support.events import (
     claim,
     commit,
     conversation,
+    echo,
     edit,
     inbound,
     next_send,
@@ -218,6 +219,18 @@ async def test_an_answer_that_did_not_get_through_is_not_tried_again(crm: Crm) -
     assert "send" not in await next_send(crm, work, refused(step["send"]["id"]))
     last = (await conversation(crm))["messages"][-1]
     assert (last["status"], last["reason"]) == ("withdrawn", "unsent")
+
+
+async def test_an_answer_that_got_through_all_the_same_is_nobody_elses_words(crm: Crm) -> None:
+    secret = inbound("un secreto")
+    await receive(crm, secret)
+    (work,) = await claim(crm)
+    step = await answer(crm, work, "Sí tenemos.")
+    await receive(crm, unsend(str(secret.platform_id)))
+    await next_send(crm, work, refused(step["send"]["id"]))
+    await receive(crm, echo("Sí tenemos.", "our-1"))
+    held = await conversation(crm)
+    assert (held["owner"], [m["status"] for m in held["messages"]]) == ("bot", ["handled", "sent"])
 
 
 async def test_to_take_back_and_to_commit_lock_in_one_order(crm: Crm, database: Database) -> None:
