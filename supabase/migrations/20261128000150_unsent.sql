@@ -108,7 +108,10 @@ language plpgsql set search_path = '' as $$
 begin
     update omnicrm.threads set unsent = true, dialogue = omnicrm.without_turn(dialogue, omnicrm.turn_of(new, dialogue), old.text)
     where id = new.thread_id and new.direction = 'in';
-    update omnicrm.messages m set status = 'withdrawn', reason = 'unsent'
+    update omnicrm.messages m set status = 'withdrawn', reason = 'unsent',
+        -- Nobody has seen them, and they may repeat it. One that was tried may have got through: its echo is known by its words.
+        text = case when m.attempts > 0 then m.text end, content = case when m.attempts > 0 then m.content else '{}' end,
+        payloads = case when m.attempts > 0 then m.payloads else '{}' end
     where m.thread_id = new.thread_id and m.direction = 'out' and m.status = 'queued' and m.author = 'bot' and m.answers = new.turn
         and not exists (
             select from omnicrm.messages x

@@ -206,6 +206,15 @@ def refused(message: int) -> Json:
     return {"message": message, "outcome": "retry", "retry_seconds": 0.0, "error": {"detail": "x", "code": "2"}}
 
 
+async def test_an_answer_that_nobody_has_seen_is_gone_too(crm: Crm, database: Database) -> None:
+    mail = inbound("es un secreto")
+    await receive(crm, mail)
+    (work,) = await claim(crm)
+    await commit(crm, work, "¿Es un secreto?")
+    await receive(crm, unsend(str(mail.platform_id)))
+    assert not held_of_them(database, "secreto")
+
+
 async def test_an_answer_that_did_not_get_through_is_not_tried_again(crm: Crm) -> None:
     secret, question = inbound("un secreto"), inbound("¿tienen tila?")
     await receive(crm, secret, question)
