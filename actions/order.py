@@ -241,8 +241,8 @@ def _addition(tracker: Tracker, knowledge: Knowledge) -> Addition | None:
 
 def _product_in_words(tracker: Tracker, knowledge: Knowledge) -> Events:
     """What an order names by a spelling that is in no table of entities ("3 balerianas"), for the form to validate."""
-    text = text_of(tracker)
-    if intent_of(tracker) != "hacer_pedido" or entities_of(tracker, "producto") or tracker.get_slot("requested_slot") == "cantidad":
+    text, counting = text_of(tracker), tracker.get_slot("requested_slot") == "cantidad"
+    if counting or intent_of(tracker) != "hacer_pedido" or entities_of(tracker, "producto"):
         return []
     return [SlotSet("producto", text)] if knowledge.find_products(text) else []
 
