@@ -116,6 +116,10 @@ begin
         and not exists (
             select from omnicrm.messages x
             where x.thread_id = new.thread_id and x.turn = new.turn and x.reason is distinct from 'unsent');
+    -- What was ordered in it stands, for a person to ask about.
+    if exists (select from omnicrm.orders o where o.message_id = new.turn and o.status = 'requested') then
+        perform omnicrm.note_attention(new.thread_id, 'borró el mensaje de su pedido');
+    end if;
     update omnicrm.feed f set data = f.data #- '{message,text}' #- '{message,attachments}'
     from omnicrm.threads t
     where t.id = new.thread_id and f.key = 'conversation:' || t.conversation_id and (f.data #>> '{message,id}')::bigint = new.id;

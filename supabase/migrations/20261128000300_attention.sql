@@ -220,6 +220,7 @@ begin
     perform from omnicrm.threads where id = o.thread_id for no key update;
     if not exists (select from omnicrm.orders x where x.thread_id = o.thread_id and x.status = 'requested') then
         perform omnicrm.drop_attention(o.thread_id, 'hizo un pedido');
+        perform omnicrm.drop_attention(o.thread_id, 'borró el mensaje de su pedido');
     end if;
     if p_status = 'confirmed' then
         select t.client_id::text into v_client from omnicrm.threads t where t.id = o.thread_id;

@@ -260,3 +260,17 @@ async def test_to_take_back_and_to_commit_lock_in_one_order(crm: Crm, database: 
         await turn.commit()
         await taking
     assert (await conversation(crm))["messages"][0]["reason"] == "unsent"
+
+
+async def test_an_order_whose_message_is_taken_back_stands_and_is_for_a_person(crm: Crm, database: Database) -> None:
+    order = inbound("quiero 2 árnicas")
+    await receive(crm, order)
+    (work,) = await claim(crm)
+    await commit(crm, work, "¡Anotado!", effects=[{"effect": "order", "product": "Árnica", "quantity": 2}])
+    await receive(crm, unsend(str(order.platform_id)))
+    held = await conversation(crm)
+    assert held["orders"] == [{"product": "Árnica", "quantity": 2}]
+    assert held["attention"] == "hizo un pedido; borró el mensaje de su pedido"
+    ((number,),) = database.run("select id from omnicrm.orders")
+    await crm.call("omnicrm_decide_order", p_order=number, p_status="cancelled", p_by="Ana")
+    assert (await conversation(crm))["attention"] is None
