@@ -50,6 +50,11 @@ def in_form(tracker: Tracker) -> bool:
     return (tracker.active_loop or {}).get("name") == FORM
 
 
+def is_asked(tracker: Tracker) -> bool:
+    """Whether the message answers a question of the order's form; the one that opens it answers none."""
+    return tracker.get_slot("requested_slot") is not None
+
+
 def slot_before(tracker: Tracker, slot: str) -> Any:
     """What a slot held before the latest message filled it anew."""
     told = iter(reversed(tracker.events))

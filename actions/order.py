@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 from rasa_sdk import FormValidationAction, Tracker
@@ -12,22 +11,13 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
 from actions.ask import TOPIC_OF_INTENT, about_product, ask_ara, order_payload
-from actions.base import (
-    Events,
-    ShopAction,
-    entities_of,
-    forgotten_order,
-    intent_of,
-    say,
-    slot_before,
-    text_of,
-    wind_up,
-)
+from actions.base import Events, ShopAction, entities_of, forgotten_order, intent_of, is_asked, say, text_of, wind_up
 from actions.contact import contact_of, keep_contact
 from actions.effects import hand_over, place_order
 from actions.quantity import parse_quantity
-from actions.reading import about_order_made, before_addition, counts_by_the_dozen, given_up, tells_address, wants_both
+from actions.reading import about_order_made, counts_by_the_dozen, given_up, tells_address, wants_both
 from actions.services import Services, shared_services
+from actions.several import addition_of, offered_after, talked_of_together, together
 from ara.catalogue import Product
 from ara.knowledge import Knowledge
 from ara.text import clean, words
@@ -58,12 +48,12 @@ class ValidatePedidoForm(FormValidationAction):
                 say(draft, "utter_pasando_con_humano")
                 hand_over(draft, ORDER_MADE)
                 events = []
-            elif addition := _addition(tracker, self.services.knowledge()):
+            elif addition := addition_of(tracker, self.services.knowledge()):
                 events = addition.take(draft, tracker)
             else:
                 tracker.add_slots(_product_in_words(tracker, self.services.knowledge()))
                 events = await super().run(draft, tracker, domain)
-                if choices := _talked_of_together(tracker, self.services.knowledge(), events):
+                if choices := talked_of_together(tracker, self.services.knowledge(), events):
                     say(draft, "utter_uno_por_uno", quick_replies=_choices(choices))
             # Where the form finds no answer in a message, it is a rule that keeps the data.
             if tracker.slots_to_validate() and _gives_data(tracker):
@@ -95,7 +85,7 @@ class ValidatePedidoForm(FormValidationAction):
             for answer in filter(None, (_asked_for(product, tracker) for product in found)):
                 dispatcher.utter_message(text=answer)
             say(dispatcher, "utter_uno_por_uno", quick_replies=_choices(found))
-            return {"producto": None, "siguientes": _together(tracker, *found)}
+            return {"producto": None, "siguientes": together(tracker, *found)}
         product = found[0]
         if product.availability == "no":
             dispatcher.utter_message(text=product.say_availability())
@@ -117,7 +107,7 @@ class ValidatePedidoForm(FormValidationAction):
     ) -> dict[str, Any]:
         """A whole number of pieces; None asks again."""
         # Of "quiero las dos", after two products were talked of, the "dos" counts those.
-        both = not _is_asked(tracker) and wants_both(text_of(tracker))
+        both = not is_asked(tracker) and wants_both(text_of(tracker))
         if value is None or both or _is_address(tracker):
             return {"cantidad": None}
         knowledge = self.services.knowledge()
@@ -141,30 +131,6 @@ class ValidatePedidoForm(FormValidationAction):
         return {event["name"]: event["value"] for event in events}
 
 
-@dataclass(frozen=True, slots=True)
-class Addition:
-    """Products that come on top of the one that is being ordered, and how many of that one were said with them."""
-
-    chosen: Product
-    quantity: int | None
-    added: list[Product]
-
-    def take(self, dispatcher: CollectingDispatcher, tracker: Tracker) -> Events:
-        """Keep the chosen product, remember the others for later, and say so."""
-        later = [product for product in self.added if product.availability != "no"]
-        for product in self.added:
-            if product not in later:
-                dispatcher.utter_message(text=product.say_availability())
-        if later:
-            names = " y ".join(product.name for product in later)
-            say(dispatcher, "utter_uno_a_la_vez", producto=self.chosen.name, siguiente=names)
-        return [
-            SlotSet("producto", self.chosen.name),
-            SlotSet("cantidad", self.quantity),
-            SlotSet("siguientes", _together(tracker, self.chosen, *later)),
-        ]
-
-
 class ActionRegistrarPedido(ShopAction):
     """Write the order down and forget it, so that the next one starts empty."""
 
@@ -180,9 +146,7 @@ class ActionRegistrarPedido(ShopAction):
             raise ValueError("the order has no product or no quantity")
         place_order(dispatcher, str(product), quantity)
         say(dispatcher, "utter_pedido_registrado", producto=str(product), cantidad=quantity)
-        together = tracker.get_slot("siguientes") or ()
-        known = {known.name: known for known in self.services.knowledge().products if known.availability != "no"}
-        offered = [known[name] for name in together if name in known and name != product] if product in together else []
+        offered = offered_after(str(product), tracker, self.services.knowledge())
         if not offered:
             return forgotten_order()
         say(dispatcher, "utter_siguiente_pedido", siguiente=offered[0].name, quick_replies=_choices(offered))
@@ -210,33 +174,13 @@ def _asked_for(product: Product, tracker: Tracker) -> str:
     return about_product(topic, product) if topic and set(words(text_of(tracker))) - named else ""
 
 
-def _is_asked(tracker: Tracker) -> bool:
-    """Whether the message answers a question of the form; the one that opens it answers none."""
-    return tracker.get_slot("requested_slot") is not None
-
-
 def _about_order_made(tracker: Tracker) -> bool:
     """Whether what would open an order, or answer its question, is about an order that was made: a person must read it."""
-    ordering = _is_asked(tracker)
+    ordering = is_asked(tracker)
     answers = {"producto", "cantidad"} & set(tracker.slots_to_validate())
     named = entities_of(tracker, "producto") or entities_of(tracker, "cantidad")
     meant = (answers and named) if ordering else (named or intent_of(tracker) == "hacer_pedido")
     return bool(meant) and about_order_made(text_of(tracker), ordering=ordering)
-
-
-def _addition(tracker: Tracker, knowledge: Knowledge) -> Addition | None:
-    """What a message adds to the product that was chosen before it: "2, y una de tila"; None where it adds none."""
-    head, answers = before_addition(text_of(tracker)), {"producto", "cantidad"} & set(tracker.slots_to_validate())
-    chosen = knowledge.find_products(str(slot_before(tracker, "producto") or "")) if answers else []
-    if head is None or len(chosen) != 1:
-        return None
-    named, first = knowledge.find_products(text_of(tracker)), knowledge.find_products(head)
-    added = [product for product in named if product != chosen[0]]
-    quantity = parse_quantity(head, ignore=chosen[0].names)
-    # Of what was only talked of before the order, a number must say that it is ordered.
-    if not added or first not in ([], chosen) or (quantity is None and not _is_asked(tracker)):
-        return None
-    return Addition(chosen[0], quantity, added)
 
 
 def _product_in_words(tracker: Tracker, knowledge: Knowledge) -> Events:
@@ -245,20 +189,6 @@ def _product_in_words(tracker: Tracker, knowledge: Knowledge) -> Events:
     if counting or intent_of(tracker) != "hacer_pedido" or entities_of(tracker, "producto"):
         return []
     return [SlotSet("producto", text)] if knowledge.find_products(text) else []
-
-
-def _talked_of_together(tracker: Tracker, knowledge: Knowledge, events: Events) -> list[Product]:
-    """The products that an order means which names none, right after several were talked of: "quiero las dos"."""
-    together = tracker.get_slot("siguientes") or ()
-    if _is_asked(tracker) or tracker.get_slot("producto") or any(event.get("name") == "producto" for event in events):
-        return []
-    return [product for product in knowledge.products if product.name in together and product.availability != "no"]
-
-
-def _together(tracker: Tracker, *products: Product) -> list[str]:
-    """The products named together, each once; those of before stay, behind them, where the order is of one of those."""
-    names, before = [product.name for product in products], tracker.get_slot("siguientes") or ()
-    return list(dict.fromkeys((*names, *(before if set(before) & set(names) else ()))))
 
 
 def _gives_data(tracker: Tracker) -> bool:
