@@ -14,9 +14,6 @@ from actions.reading import before_addition
 from ara.catalogue import Product
 from ara.knowledge import Knowledge
 
-# All that were named together, the one that is being ordered among them.
-SLOT = "siguientes"
-
 
 @dataclass(frozen=True, slots=True)
 class Addition:
@@ -38,7 +35,7 @@ class Addition:
         return [
             SlotSet("producto", self.chosen.name),
             SlotSet("cantidad", self.quantity),
-            SlotSet(SLOT, together(tracker, self.chosen, *later)),
+            SlotSet("siguientes", together(tracker, self.chosen, *later)),
         ]
 
 
@@ -78,4 +75,5 @@ def together(tracker: Tracker, *products: Product) -> list[str]:
 
 
 def _waiting(tracker: Tracker) -> list[str]:
-    return tracker.get_slot(SLOT) or []
+    """All that were named together, the one that is being ordered among them."""
+    return tracker.get_slot("siguientes") or []

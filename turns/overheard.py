@@ -44,11 +44,8 @@ class Overhearing:
             except Exception:
                 # Nobody looks after this task: a fault of one round must not end all that come.
                 logger.exception("cannot read what has no turn action=overhear")
-            await self._wait()
-
-    async def _wait(self) -> None:
-        with suppress(asyncio.TimeoutError):
-            await within(self._poll_seconds, self._wake.wait())
+            with suppress(asyncio.TimeoutError):
+                await within(self._poll_seconds, self._wake.wait())
 
     async def round(self) -> int:
         """Read one batch; returns how many messages it had. Raises ``CrmError``."""

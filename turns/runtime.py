@@ -63,11 +63,11 @@ class Runtime:
             return [result for event in events for result in await self.receive([event])]
         for event in events:
             if isinstance(event, AccountState) and not event.ok:
-                account = f"{event.channel}:{event.account}"
-                logger.error("account cannot send action=receive account=%s reason=%s", account, event.reason)
+                told = "account cannot send action=receive account=%s:%s reason=%s"
+                logger.error(told, event.channel, event.account, event.reason)
             elif isinstance(event, AccountWarning):
-                account = f"{event.channel}:{event.account}"
-                logger.error("account warned action=receive account=%s reason=%s", account, event.text)
+                told = "account warned action=receive account=%s:%s reason=%s"
+                logger.error(told, event.channel, event.account, event.text)
         if any(result.get("due") for result in results):
             self.wake()
         if self._overhearing is not None and any("message" in result and not result["due"] for result in results):

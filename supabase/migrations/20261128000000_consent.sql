@@ -140,48 +140,6 @@ begin
 end
 $$;
 
--- Write a turn down: dialogue, replies, effects and "handled" together; the caller holds the thread. p_at_once: the first
--- reply leaves now. Returns how many replies were added, and the id of the one that leaves.
-create or replace function omnicrm.keep_turn(
-    t omnicrm.threads, p_turn jsonb, p_reply_max_age float8, p_at_once boolean, p_lease_until timestamptz, out added integer, out leaving bigint
-)
-language plpgsql set search_path = '' as $$
-declare
-    answered bigint := (select max(x::bigint) from jsonb_array_elements_text(p_turn -> 'handled') x);
-    left_out boolean := t.opted_out and answered < t.consent_message;
-    taken boolean := left_out or omnicrm.is_human(t);
-    effect jsonb;
-    n integer := 0;
-begin
-    update omnicrm.messages
-    set status = case when p_turn -> 'ignored' ? id::text then 'ignored' else 'handled' end, reason = coalesce(p_turn -> 'ignored' ->> id::text, reason)
-    where thread_id = t.id and status = 'received' and (p_turn -> 'handled' @> to_jsonb(id) or p_turn -> 'ignored' ? id::text);
-
-    with replies as (
-        insert into omnicrm.messages
-            (thread_id, direction, author, status, attempts, reason, text, content, payloads, answers, sequence, created_at, expires_at)
-        select t.id, 'out', 'bot', case when taken then 'withdrawn' when p_at_once and ordinality = 1 then 'sending' else 'queued' end,
-            (p_at_once and ordinality = 1)::integer, case when left_out then 'opted_out' when taken then t.owner_event end,
-            r -> 'message' ->> 'text', r -> 'message', array(select jsonb_array_elements_text(r -> 'payloads')), answered, ordinality,
-            now(), now() + make_interval(secs => p_reply_max_age)
-        from jsonb_array_elements(p_turn -> 'replies') with ordinality x (r, ordinality)
-        on conflict on constraint messages_reply_once do nothing
-        returning id, status
-    )
-    select count(*), min(id) filter (where status = 'sending') into added, leaving from replies;
-
-    for effect in select x from jsonb_array_elements(p_turn -> 'effects') x loop
-        n := n + 1;
-        perform omnicrm.apply_effect(t, answered, n, effect);
-    end loop;
-
-    update omnicrm.threads
-    -- What a person interrupted did not happen: the dialogue stays where it was. Nor what a later "baja" came before.
-    set dialogue = case when taken then dialogue else coalesce(p_turn -> 'dialogue', dialogue) end, attempts = 0, lease_until = p_lease_until
-    where id = t.id;
-end
-$$;
-
 -- What was said before this, of one conversation each, holds for the sender's others, too.
 update omnicrm.threads x set opted_out = true
 where not x.opted_out and x.consent_message is null and exists (
